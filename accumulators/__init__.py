@@ -1,0 +1,1 @@
+"""The first layer: events come in, boundaries go out."""

@@ -1,0 +1,1 @@
+"""The third layer: firings come in, graph results go out."""

@@ -1,0 +1,1 @@
+"""The second layer: boundaries come in, firings go out."""

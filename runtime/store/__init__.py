@@ -1,0 +1,1 @@
+"""The one state store, and the only folder with SQL in it."""

@@ -1,0 +1,1 @@
+"""The fourth layer: firings, graph results, schedules and calls start durable runs."""
