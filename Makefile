@@ -1,9 +1,9 @@
 # From nothing but Python >= 3.11 and make: every goal first makes .venv, once, with the versions of constraints.txt.
 #
 #   make demo     the demo; ARGS="--seconds 3" goes to it      make bench    the benchmarks; ARGS as well
-#   make test     all tests, with coverage                     make docs     the pages, into build/docs
+#   make test     all tests                                     make docs     the pages, into build/docs
 #   make lint     style                                        make types    mypy, pyright, the wheel's types
-#   make check    lint + types + docs + test                   make chaos    the long crash tests
+#   make check    lint + types + docs + tests, coverage counted                   make chaos    the long crash tests
 #   make clean    remove what was built, keep .venv
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ UV := $(shell command -v uv 2>/dev/null)
 CODE := penstock runtime accumulators reactors graphs workflows
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint types bench docs chaos clean
+.PHONY: help venv demo test coverage check lint types bench docs chaos clean
 
 help:
 	@sed -n 's/^#  //p' $(firstword $(MAKEFILE_LIST))
@@ -44,3 +44,41 @@ endif
 
 demo: $(INSTALLED)
 	$(BIN)/penstock demo $(ARGS)
+
+# All tests but the chaos ones; ARGS="tests/runtime -k cron" runs fewer.
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# The same with every line and branch counted, the commands that tests start included.
+coverage: $(INSTALLED)
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+chaos: $(INSTALLED)
+	$(BIN)/python -m pytest -m chaos --timeout 600 $(ARGS) || test $$? -eq 5  # 5: there is none yet
+
+check: lint types docs coverage
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	@$(BIN)/python scripts/link_tree.py
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python scripts/verify_types.py
+
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build -W -n --keep-going -q -d build/doctrees docs build/docs
+
+# Every file of benchmarks/ that does not begin with "_" is one benchmark.
+bench: $(INSTALLED)
+	@for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
+
+clean:
+	rm -rf build dist *.egg-info .types .coverage .coverage.* htmlcov reports
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
