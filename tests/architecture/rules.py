@@ -1,0 +1,226 @@
+"""The rules of the house as tables, and the checks that read them.
+
+A check takes a file's path and its tree and yields one sentence per violation. An exception to a rule is a row with the
+reason for it; a path that ends in "/" stands for all files below it.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+
+from tests.architecture.source import LAYERS, ROOT, calls, imports, module_name, uses
+
+Check = Callable[[str, ast.Module], Iterator[str]]
+
+#: Which layers each layer may import. Data flows down this table, imports point up it.
+MAY_IMPORT = {
+    "runtime": set[str](),
+    "accumulators": {"runtime"},
+    "reactors": {"runtime", "accumulators"},
+    "graphs": {"runtime", "reactors"},
+    "workflows": {"runtime", "reactors", "graphs"},
+    "penstock": set(LAYERS),
+}
+
+#: Libraries that any file may import.
+EVERYWHERE = {"anyio", "msgspec", "typing_extensions"}
+#: The file or folder that alone imports a library: what we use of it can be seen, and exchanged, in one place.
+ONE_IMPORTER = {
+    "cyclopts": ("penstock/cli/",),
+    "prometheus_client": ("runtime/metrics.py",),
+    "psutil": ("penstock/demo/",),
+    "rich": ("penstock/cli/", "penstock/demo/"),
+    "sqlalchemy": ("runtime/store/",),
+    "sqlite3": ("runtime/store/",),
+    "uvloop": ("penstock/app.py",),
+}
+
+#: Names that read the time or wait for it.
+TIME = {
+    "anyio.current_time",
+    "anyio.fail_after",
+    "anyio.move_on_after",
+    "anyio.sleep",
+    "anyio.sleep_until",
+    "asyncio.sleep",
+    "asyncio.timeout",
+    "asyncio.timeout_at",
+    "asyncio.wait_for",
+    "datetime.date.today",
+    "datetime.datetime.now",
+    "datetime.datetime.today",
+    "datetime.datetime.utcnow",
+    "time.monotonic",
+    "time.monotonic_ns",
+    "time.sleep",
+    "time.time",
+    "time.time_ns",
+}
+READS_TIME = {
+    "runtime/clock.py": "it is the clock",
+    "runtime/scheduler.py": "it waits for the clock, on behalf of everyone",
+}
+#: Names that measure how long something took. A duration never decides anything.
+STOPWATCHES = {"time.perf_counter", "time.perf_counter_ns", "time.process_time", "time.thread_time"}
+MEASURES = READS_TIME | {
+    "penstock/demo/": "it reports rates and latencies",
+    "runtime/metrics.py": "durations of what is observed",
+    "runtime/store/writer.py": "durations of commits",
+}
+#: Calls that, given a timeout, make a thread wait for real time.
+THREAD_WAITS = {"acquire", "get", "join", "result", "wait"}
+WAITS_IN_THREADS = READS_TIME | {
+    "runtime/store/writer.py": "stopping waits a bounded time for the writer thread",
+}
+
+STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task group"}
+
+CATCHES_ALL = {
+    "penstock/cli/": "the last frame of a command turns what is left into an exit code",
+    "runtime/supervise.py": "what it supervises is user code",
+    "workflows/worker.py": "a task body is user code",
+}
+
+#: Exceptions that are not in the tree of runtime/errors.py.
+OWN_EXCEPTIONS = {
+    "penstock/testing/": "a scripted crash must look like nobody's error",
+}
+
+#: Files that decide and never act: what they must not even import.
+PURE = {"runtime/retry.py", "workflows/planner.py", "workflows/states.py", "reactors/criteria.py"}
+IMPURE = {"anyio", "asyncio", "os", "socket", "sqlite3", "subprocess", "threading", "time"}
+
+
+def listed(file: str, table: dict[str, str] | tuple[str, ...]) -> bool:
+    """Tell whether the table has the file, or a folder that it is in."""
+    return any(file == row or (row.endswith("/") and file.startswith(row)) for row in table)
+
+
+def names_module(path: list[str]) -> bool:
+    """Tell whether an import names a module of ours, or something in one that is not a package."""
+    files = [ROOT.joinpath(*part).with_suffix(".py") for part in (path, path[:-1]) if part]
+    return ROOT.joinpath(*path).is_dir() or any(file.exists() for file in files)
+
+
+def layers(file: str, module: ast.Module) -> Iterator[str]:
+    """Imports point up the layers, and name the module, not the layer that re-exports from it."""
+    own = file.partition("/")[0]
+    for line, name in imports(module):
+        if name.partition(".")[0] != "penstock":
+            continue
+
+        path = name.split(".")[1:]
+        layer = path[0] if path and path[0] in LAYERS else "penstock"
+        if layer != own and layer not in MAY_IMPORT[own]:
+            yield f"{file}:{line}: {own} may not import {name}"
+        elif own != "penstock" and not names_module(path):
+            yield f"{file}:{line}: import {name} from the module that defines it"
+
+
+def one_importer(file: str, module: ast.Module) -> Iterator[str]:
+    """A library is imported in one place only."""
+    for line, name in imports(module):
+        top = name.partition(".")[0]
+        if top in ONE_IMPORTER:
+            if not listed(file, ONE_IMPORTER[top]):
+                yield f"{file}:{line}: only {' and '.join(ONE_IMPORTER[top])} may import {top}"
+        elif top and top not in sys.stdlib_module_names | EVERYWHERE | {"penstock", *LAYERS}:
+            yield f"{file}:{line}: {top} is in no table of libraries"
+
+
+def absolute(file: str, module: ast.Module) -> Iterator[str]:
+    """Imports are absolute and begin with ``penstock``: the bare folder name makes a second copy of every class."""
+    for line, name in imports(module):
+        top = name.partition(".")[0]
+        if not top:
+            yield f"{file}:{line}: relative import {name}"
+        elif top != "penstock" and top in LAYERS:
+            yield f"{file}:{line}: import penstock.{name}, not {name}"
+
+
+def time(file: str, module: ast.Module) -> Iterator[str]:
+    """Time is an argument: only the clock reads it, only the scheduler waits for it."""
+    for line, name in uses(module):
+        if name in TIME and not listed(file, READS_TIME):
+            yield f"{file}:{line}: {name}: take a clock, or ask the scheduler"
+        elif name in STOPWATCHES and not listed(file, MEASURES):
+            yield f"{file}:{line}: {name}: this file is not listed as one that measures"
+
+    modules = {line for line, name in uses(module) if name in {"asyncio.wait", "time.time"}}
+    for call, attribute in calls(module):
+        where = f"{file}:{call.lineno}"
+        receiver = ast.unparse(call.func).removesuffix(f".{attribute}")
+        if (attribute in {"call_later", "call_at"}) and not listed(file, READS_TIME):
+            yield f"{where}: {attribute}: ask the scheduler"
+        elif attribute == "time" and receiver.rstrip("()").endswith("loop") and not listed(file, READS_TIME):
+            yield f"{where}: loop.time: take a clock"
+        elif attribute in THREAD_WAITS and call.lineno not in modules and not listed(file, WAITS_IN_THREADS):
+            timeouts = [keyword for keyword in call.keywords if keyword.arg == "timeout"]
+            if timeouts or (attribute == "wait" and call.args):
+                yield f"{where}: {attribute} with a timeout waits for real time"
+
+
+def tasks(file: str, module: ast.Module) -> Iterator[str]:
+    """Outside runtime/ tasks are started in task groups, which own them."""
+    if listed(file, STARTS_TASKS):
+        return
+
+    for line, name in uses(module):
+        if name in {"asyncio.create_task", "asyncio.ensure_future"}:
+            yield f"{file}:{line}: {name}: start tasks in a task group"
+
+    for call, attribute in calls(module):
+        if attribute == "create_task" and ast.unparse(call.func) != "asyncio.create_task":
+            yield f"{file}:{call.lineno}: {ast.unparse(call.func)}: start tasks in a task group"
+
+
+def broad(node: ast.expr | None) -> bool:
+    """Tell whether an ``except`` clause catches everything."""
+    names = node.elts if isinstance(node, ast.Tuple) else [node]
+    return any(name is None or ast.unparse(name) in {"Exception", "BaseException"} for name in names)
+
+
+def catch_all(file: str, module: ast.Module) -> Iterator[str]:
+    """Only where user code ends is everything caught."""
+    if listed(file, CATCHES_ALL):
+        return
+
+    for node in ast.walk(module):
+        if isinstance(node, ast.ExceptHandler) and broad(node.type):
+            yield f"{file}:{node.lineno}: except is as wide as can be, and this file is not listed"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress") and any(map(broad, node.args)):
+            yield f"{file}:{node.lineno}: suppress is as wide as can be, and this file is not listed"
+
+
+def error_classes(file: str, module: ast.Module) -> Iterator[str]:
+    """Every error is in the one tree."""
+    if file == "runtime/errors.py" or listed(file, OWN_EXCEPTIONS):
+        return
+
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+            if any(base.endswith(("Error", "Exception")) or base in ERRORS for base in bases):
+                yield f"{file}:{node.lineno}: {node.name} belongs into the tree of runtime/errors.py"
+
+
+def pure(file: str, module: ast.Module) -> Iterator[str]:
+    """What decides does no I/O."""
+    if file in PURE:
+        for line, name in imports(module):
+            if name.partition(".")[0] in IMPURE or name.startswith(
+                ("penstock.runtime.store", "penstock.runtime.clock")
+            ):
+                yield f"{file}:{line}: {module_name(file)} decides only; {name} acts"
+
+
+def class_names(file: str) -> set[str]:
+    """Return the classes of a file."""
+    text = (ROOT / file).read_text() if (ROOT / file).exists() else ""
+    return {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)}
+
+
+ERRORS = class_names("runtime/errors.py")
+
+#: What each file of the code must obey.
+CODE_RULES: list[Check] = [layers, one_importer, absolute, time, tasks, catch_all, error_classes, pure]
