@@ -47,12 +47,12 @@ demo: $(INSTALLED)
 
 # All tests but the chaos ones; ARGS="tests/runtime -k cron" runs fewer.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 # The same with every line and branch counted, the commands that tests start included.
 coverage: $(INSTALLED)
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -39,7 +39,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules}))
 
 
 def probe(folder: Path, *modules: str) -> tuple[list[str], list[str]]:
-    """Import the modules in a fresh interpreter that runs in the folder; return what changed and the top names of all loaded modules."""
+    """Import modules in a fresh interpreter; return what changed, and the top names of all that was loaded."""
     run = [sys.executable, "-W", "error", "-c", PROBE, *modules]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(run, check=True, cwd=folder, env=environment, capture_output=True, text=True)
