@@ -30,13 +30,27 @@ def fingerprint(root: Path) -> str:
     return digest.hexdigest()
 
 
+def copy_sources(root: Path, target: Path) -> Path:
+    """Copy what a build reads: a build in the clone itself would leave its traces there."""
+    mapping = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-dir"]
+    for folder in [*mapping.values(), "scripts"]:
+        shutil.copytree(root / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
+
+    for name in ("pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md"):
+        if (root / name).exists():
+            shutil.copy(root / name, target / name)
+
+    return target
+
+
 def install(root: Path) -> None:
     """Build the wheel and install it, alone, into a new environment that sees the libraries of this one."""
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory() as wheels:
-        build = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", wheels, str(root)]
+        clone = copy_sources(root, Path(wheels) / "clone")
+        build = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", wheels, str(clone)]
         subprocess.run([*pip, *build], check=True)
         (wheel,) = Path(wheels).glob("*.whl")
         subprocess.run([*pip, "--python", PYTHON, "install", "--no-deps", "--no-index", str(wheel)], check=True)

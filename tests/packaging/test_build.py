@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import uv
 
+from scripts.verify_types import copy_sources
 from tests.architecture.source import FOLDERS, LAYERS, ROOT, module_name, python_files
 
 # One worker builds it all: what the tests share is made once.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("packaging")]
 
-SHIPPED = ["pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md", "scripts", *LAYERS]
 MODULES = [module_name(file) for file in python_files(*LAYERS)]
 
 
@@ -53,22 +53,9 @@ def contents(wheel: Path) -> dict[str, str]:
         return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
 
 
-def copy_of_clone(target: Path) -> Path:
-    """Copy what a build reads, without what earlier builds left."""
-    for name in SHIPPED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
-        elif source.exists():
-            target.mkdir(exist_ok=True)
-            shutil.copy(source, target / name)
-
-    return target
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_clone(tmp_path_factory.mktemp("packaging") / "clone")
+    return copy_sources(ROOT, tmp_path_factory.mktemp("packaging") / "clone")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +114,7 @@ def test_sdist_builds_the_same_wheel(clone: Path, wheel: Path, tmp_path: Path) -
 
 
 def test_deleted_module_is_not_shipped(tmp_path: Path) -> None:
-    clone = copy_of_clone(tmp_path / "clone")
+    clone = copy_sources(ROOT, tmp_path / "clone")
     (clone / "graphs" / "planted.py").write_text("ANSWER = 42\n")
     assert "penstock/graphs/planted.py" in contents(build(clone, "wheel"))
     assert (clone / "build" / "lib" / "penstock" / "graphs" / "planted.py").exists()  # the trap is set
@@ -162,7 +149,7 @@ INSTALLERS = {
 
 @pytest.mark.parametrize("installer", INSTALLERS)
 def test_editable_install_is_live(python: Path, tmp_path: Path, installer: str) -> None:
-    clone = copy_of_clone(tmp_path / "clone")
+    clone = copy_sources(ROOT, tmp_path / "clone")
     command = [part.format(this=sys.executable, python=python) for part in INSTALLERS[installer]]
     run(*command, "--no-deps", "--no-build-isolation", "-e", str(clone), cwd=tmp_path)
     for package, folder in FOLDERS.items():
