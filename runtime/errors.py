@@ -1,0 +1,308 @@
+"""Every error that Penstock raises on purpose.
+
+The class answers two questions: whose mistake is it, and does trying again help (``retryable``).
+
+    PenstockError
+    ├─ DefinitionError
+    ├─ ConfigError
+    ├─ SourceError
+    │  ├─ SourceUnavailable
+    │  └─ DecodeError
+    ├─ ChannelError
+    │  ├─ ChannelClosed
+    │  └─ ChannelFull
+    ├─ StoreError
+    │  ├─ StoreUnavailable
+    │  ├─ StoreFull
+    │  ├─ StoreReadOnly
+    │  ├─ StoreCorrupt
+    │  ├─ StoreInUse
+    │  ├─ SchemaVersionError
+    │  ├─ StateIncompatible
+    │  ├─ WriteConflict
+    │  └─ LeaseLost
+    ├─ GraphError
+    │  └─ NodeFailed
+    ├─ RunError
+    │  ├─ InputError
+    │  ├─ RunFailed
+    │  ├─ TaskFailed
+    │  ├─ RunCancelled
+    │  └─ RunNotFound
+    ├─ AppError
+    │  └─ PartFailed
+    └─ InvariantError
+"""
+
+from typing import ClassVar
+
+
+class PenstockError(Exception):
+    """The base of all errors that Penstock raises on purpose."""
+
+    #: Whether the same call may succeed later without a change of code or configuration.
+    retryable: ClassVar[bool] = False
+
+
+# -- whose mistake: the one who declares ---------------------------------------------------------------------
+
+
+class DefinitionError(PenstockError):
+    """Declarations that cannot work; all problems found are reported together, each with its fix.
+
+    Attributes:
+        problems: One sentence per problem; each names the part and says what to write instead.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        if len(problems) == 1:
+            super().__init__(problems[0])
+        else:
+            lines = "".join(f"\n  - {problem}" for problem in problems)
+            super().__init__(f"{len(problems)} problems in the declarations:{lines}")
+
+        self.problems: tuple[str, ...] = problems
+
+
+class ConfigError(PenstockError):
+    """Settings that cannot be used; all problems found are reported together.
+
+    Attributes:
+        problems: One sentence per problem; each names the setting, where its value came from, and what is accepted.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        if len(problems) == 1:
+            super().__init__(problems[0])
+        else:
+            lines = "".join(f"\n  - {problem}" for problem in problems)
+            super().__init__(f"{len(problems)} problems in the configuration:{lines}")
+
+        self.problems: tuple[str, ...] = problems
+
+
+# -- streams -----------------------------------------------------------------------------------------------
+
+
+class SourceError(PenstockError):
+    """A source of events does not do what it should."""
+
+
+class SourceUnavailable(SourceError):
+    """The system behind a source cannot be reached."""
+
+    retryable = True
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"source {source!r} is unavailable: {reason}")
+        self.source, self.reason = source, reason
+
+
+class DecodeError(SourceError):
+    """An event does not have the declared type."""
+
+    def __init__(self, part: str, expected: str, reason: str) -> None:
+        super().__init__(f"{part!r} expects {expected}: {reason}")
+        self.part, self.expected, self.reason = part, expected, reason
+
+
+class ChannelError(PenstockError):
+    """A bounded channel cannot take or give an item."""
+
+
+class ChannelClosed(ChannelError):
+    """The channel is closed; nothing was accepted."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"{channel!r} is closed")
+        self.channel = channel
+
+
+class ChannelFull(ChannelError):
+    """The channel is at its capacity and its policy is to reject; nothing was accepted."""
+
+    retryable = True
+
+    def __init__(self, channel: str, capacity: int) -> None:
+        super().__init__(f"{channel!r} is full ({capacity} items wait); slow down, or choose another overflow policy")
+        self.channel, self.capacity = channel, capacity
+
+
+# -- state store -------------------------------------------------------------------------------------------
+
+
+class StoreError(PenstockError):
+    """The state store cannot do what was asked; nothing of the failed write unit is stored."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or stayed busy, beyond the bounded retries."""
+
+    retryable = True
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"store {store} is unavailable: {reason}")
+        self.store, self.reason = store, reason
+
+
+class StoreFull(StoreError):
+    """The disk (or the quota) behind the store is full."""
+
+    retryable = True
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"store {store} has no room left: {reason}; free space and try again")
+        self.store, self.reason = store, reason
+
+
+class StoreReadOnly(StoreError):
+    """The store can be read but not written."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"store {store} cannot be written: {reason}; check the permissions of the file and its folder")
+        self.store, self.reason = store, reason
+
+
+class StoreCorrupt(StoreError):
+    """The store's file is damaged, or is no database."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"store {store} is damaged or is not a database: {reason}; restore it from a backup")
+        self.store, self.reason = store, reason
+
+
+class StoreInUse(StoreError):
+    """Another process serves this store."""
+
+    retryable = True
+
+    def __init__(self, store: str, holder: str) -> None:
+        super().__init__(
+            f"store {store} is already served by {holder}; one process serves a SQLite file: stop the other one"
+        )
+        self.store, self.holder = store, holder
+
+
+class SchemaVersionError(StoreError):
+    """The store was written by a newer Penstock than this one."""
+
+    def __init__(self, store: str, found: int, known: int) -> None:
+        super().__init__(
+            f"store {store} has schema version {found}, this Penstock knows up to {known}: install a newer Penstock"
+        )
+        self.store, self.found, self.known = store, found, known
+
+
+class StateIncompatible(StoreError):
+    """Stored state does not fit the type that the code declares now."""
+
+    def __init__(self, part: str, expected: str, reason: str) -> None:
+        super().__init__(f"the stored state of {part!r} does not fit {expected}: {reason}")
+        self.part, self.expected, self.reason = part, expected, reason
+
+
+class WriteConflict(StoreError):
+    """A write unit breaks a rule of the store; the unit was rolled back, its neighbours were not."""
+
+    def __init__(self, unit: str, reason: str) -> None:
+        super().__init__(f"write unit {unit!r} was rolled back: {reason}")
+        self.unit, self.reason = unit, reason
+
+
+class LeaseLost(StoreError):
+    """Somebody else owns the domain or the run now; nothing of the write unit is stored."""
+
+    def __init__(self, what: str, epoch: int) -> None:
+        super().__init__(f"{what} is no longer owned in epoch {epoch}: another owner took over; nothing was written")
+        self.what, self.epoch = what, epoch
+
+
+# -- graphs and runs -----------------------------------------------------------------------------------------
+
+
+class GraphError(PenstockError):
+    """A computation graph could not be traversed."""
+
+
+class NodeFailed(GraphError):
+    """A node raised, or returned what it may not return; the cause is chained.
+
+    Attributes:
+        graph: Name of the computation graph.
+        node: Name of the node.
+        inputs: The arguments the node was called with, by parameter name.
+    """
+
+    def __init__(self, graph: str, node: str, reason: str, inputs: dict[str, object]) -> None:
+        super().__init__(f"node {node!r} of graph {graph!r} failed: {reason}")
+        self.graph, self.node, self.reason, self.inputs = graph, node, reason, inputs
+
+
+class RunError(PenstockError):
+    """A workflow run did not end as wished."""
+
+
+class InputError(RunError):
+    """The input does not have the type that the workflow declares; no run was started."""
+
+    def __init__(self, workflow: str, reason: str) -> None:
+        super().__init__(f"the input of workflow {workflow!r} is not accepted: {reason}")
+        self.workflow, self.reason = workflow, reason
+
+
+class RunFailed(RunError):
+    """The run ended in failure; the first failed task's own error is chained when it happened in this process.
+
+    Attributes:
+        run_id: The run.
+        failures: Error text by name of the failed task.
+    """
+
+    def __init__(self, workflow: str, run_id: str, failures: dict[str, str]) -> None:
+        tasks = "; ".join(f"{task}: {reason}" for task, reason in failures.items()) or "no task could run"
+        super().__init__(f"run {run_id} of workflow {workflow!r} failed: {tasks}")
+        self.workflow, self.run_id, self.failures = workflow, run_id, failures
+
+
+class TaskFailed(RunError):
+    """A task did what it may not do (a return value of a wrong type, a context that cannot be stored)."""
+
+    def __init__(self, workflow: str, task: str, reason: str) -> None:
+        super().__init__(f"task {task!r} of workflow {workflow!r}: {reason}")
+        self.workflow, self.task, self.reason = workflow, task, reason
+
+
+class RunCancelled(RunError):
+    """The run was cancelled before it ended."""
+
+    def __init__(self, workflow: str, run_id: str, reason: str) -> None:
+        super().__init__(f"run {run_id} of workflow {workflow!r} was cancelled: {reason}")
+        self.workflow, self.run_id, self.reason = workflow, run_id, reason
+
+
+class RunNotFound(RunError, LookupError):
+    """The store holds no such run."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id!r} in the store; `penstock runs list` shows what is there")
+        self.run_id = run_id
+
+
+# -- the application -----------------------------------------------------------------------------------------
+
+
+class AppError(PenstockError):
+    """The app is not in a state in which the call makes sense, or does not know the part."""
+
+
+class PartFailed(AppError):
+    """A part that must not end ended; the app stops loudly."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(f"{part} failed: {reason}")
+        self.part, self.reason = part, reason
+
+
+class InvariantError(PenstockError):
+    """A mistake of ours; never caught. Please report it."""
+

@@ -1,0 +1,113 @@
+"""The facts that Penstock tells while it runs, and who listens.
+
+Facts are told for what is rare enough to be told one by one: a run ended, a part restarted, a cut committed. What happens
+a million times a second is counted in plain integers where it happens and read with ``statistics()``.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happened."""
+
+
+class EventDropped(Fact):
+    """An event or a boundary was dropped on purpose; ``letter`` tells whether a dead letter keeps it."""
+
+    part: str
+    #: ``decode``, ``process``, ``overflow``, ``filtered`` …
+    reason: str
+    error: str | None = None
+    letter: bool = False
+
+
+class FiringFailed(Fact):
+    """A graph failed in a firing."""
+
+    reactor: str
+    graph: str
+    firing: str
+    attempt: int
+    error: str
+    #: What happens next: ``retry`` or ``dead_letter``.
+    outcome: str
+
+
+class CutCommitted(Fact):
+    """A domain's cut was committed."""
+
+    domain: str
+    rows: int
+    effects: int
+    seconds: float
+
+
+class DomainLost(Fact):
+    """Another owner took the domain; its memory state was dropped."""
+
+    domain: str
+    epoch: int
+
+
+class RunStarted(Fact):
+    """A run was committed to the store and is known to the worker."""
+
+    workflow: str
+    run_id: str
+    origin: str
+
+
+class TaskFinished(Fact):
+    """A task run was committed with its last status."""
+
+    workflow: str
+    run_id: str
+    task: str
+    status: str
+    seconds: float
+    error: str | None = None
+
+
+class RunFinished(Fact):
+    """A run was committed with its last status."""
+
+    workflow: str
+    run_id: str
+    status: str
+    seconds: float
+
+
+class PartRestarted(Fact):
+    """A supervised part crashed and starts again after ``delay`` seconds."""
+
+    part: str
+    restarts: int
+    delay: float
+    error: str
+
+
+class CircuitChanged(Fact):
+    """A supervised part was given up (``open``), is tried again (``half_open``), or is well again (``closed``)."""
+
+    part: str
+    state: str
+    error: str | None = None
+
+
+class StoreRetried(Fact):
+    """A commit met a passing trouble and is tried again."""
+
+    store: str
+    attempt: int
+    delay: float
+    error: str
+
+
+#: Told every fact, on the event loop; must be quick and must not raise.
+Observer = Callable[[Fact], None]
+
+
+def silent(_fact: Fact) -> None:
+    """Listen to nothing: the default observer."""
