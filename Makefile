@@ -1,10 +1,14 @@
 # From nothing but Python >= 3.11 and make: every goal first makes .venv, once, with the versions of constraints.txt.
 #
-#   make demo     the demo; ARGS="--seconds 3" goes to it      make bench    the benchmarks; ARGS as well
-#   make test     all tests                                     make docs     the pages, into build/docs
-#   make lint     style                                        make types    mypy, pyright, the wheel's types
-#   make check    lint + types + docs + tests, coverage counted                   make chaos    the long crash tests
-#   make clean    remove what was built, keep .venv
+#   make demo      the demo; ARGS="--seconds 3" goes to it
+#   make test      all tests but the long crash tests; ARGS="tests/runtime -k cron" runs fewer
+#   make check     what every change must pass: lint, types, docs, and the tests with their coverage
+#   make lint      ruff
+#   make types     mypy, pyright, and the types of the wheel
+#   make docs      the pages, into build/docs
+#   make bench     the benchmarks
+#   make chaos     the long crash tests
+#   make clean     remove what was built, but not .venv
 
 PYTHON ?= python3
 ARGS ?=
@@ -13,13 +17,14 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 UV := $(shell command -v uv 2>/dev/null)
-CODE := penstock runtime accumulators reactors graphs workflows
+BENCHMARKS = $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+TYPED = $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test coverage check lint types bench docs chaos clean
 
 help:
-	@sed -n 's/^#  //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
 
 venv: $(INSTALLED)
 
@@ -69,6 +74,8 @@ types: $(INSTALLED)
 	@$(BIN)/python scripts/link_tree.py
 	$(BIN)/mypy
 	$(BIN)/pyright
+	$(if $(TYPED),$(BIN)/mypy $(TYPED))
+	$(if $(TYPED),$(BIN)/pyright $(TYPED))
 	$(BIN)/python scripts/verify_types.py
 
 docs: $(INSTALLED)
@@ -76,7 +83,7 @@ docs: $(INSTALLED)
 
 # Every file of benchmarks/ that does not begin with "_" is one benchmark.
 bench: $(INSTALLED)
-	@for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
+	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done
 
 clean:
 	rm -rf build dist *.egg-info .types .coverage .coverage.* htmlcov reports
