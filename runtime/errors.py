@@ -95,7 +95,8 @@ class SourceUnavailable(SourceError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"source {source!r} is unavailable: {reason}")
-        self.source, self.reason = source, reason
+        self.source = source
+        self.reason = reason
 
 
 class DecodeError(SourceError):
@@ -103,7 +104,9 @@ class DecodeError(SourceError):
 
     def __init__(self, part: str, expected: str, reason: str) -> None:
         super().__init__(f"{part!r} expects {expected}: {reason}")
-        self.part, self.expected, self.reason = part, expected, reason
+        self.part = part
+        self.expected = expected
+        self.reason = reason
 
 
 class ChannelError(PenstockError):
@@ -125,7 +128,8 @@ class ChannelFull(ChannelError):
 
     def __init__(self, channel: str, capacity: int) -> None:
         super().__init__(f"{channel!r} is full ({capacity} items wait); slow down, or choose another overflow policy")
-        self.channel, self.capacity = channel, capacity
+        self.channel = channel
+        self.capacity = capacity
 
 
 # -- state store -------------------------------------------------------------------------------------------
@@ -142,7 +146,8 @@ class StoreUnavailable(StoreError):
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} is unavailable: {reason}")
-        self.store, self.reason = store, reason
+        self.store = store
+        self.reason = reason
 
 
 class StoreFull(StoreError):
@@ -152,7 +157,8 @@ class StoreFull(StoreError):
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} has no room left: {reason}; free space and try again")
-        self.store, self.reason = store, reason
+        self.store = store
+        self.reason = reason
 
 
 class StoreReadOnly(StoreError):
@@ -160,7 +166,8 @@ class StoreReadOnly(StoreError):
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} cannot be written: {reason}; check the permissions of the file and its folder")
-        self.store, self.reason = store, reason
+        self.store = store
+        self.reason = reason
 
 
 class StoreCorrupt(StoreError):
@@ -168,7 +175,8 @@ class StoreCorrupt(StoreError):
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"store {store} is damaged or is not a database: {reason}; restore it from a backup")
-        self.store, self.reason = store, reason
+        self.store = store
+        self.reason = reason
 
 
 class StoreInUse(StoreError):
@@ -180,7 +188,8 @@ class StoreInUse(StoreError):
         super().__init__(
             f"store {store} is already served by {holder}; one process serves a SQLite file: stop the other one"
         )
-        self.store, self.holder = store, holder
+        self.store = store
+        self.holder = holder
 
 
 class SchemaVersionError(StoreError):
@@ -190,7 +199,9 @@ class SchemaVersionError(StoreError):
         super().__init__(
             f"store {store} has schema version {found}, this Penstock knows up to {known}: install a newer Penstock"
         )
-        self.store, self.found, self.known = store, found, known
+        self.store = store
+        self.found = found
+        self.known = known
 
 
 class StateIncompatible(StoreError):
@@ -198,7 +209,9 @@ class StateIncompatible(StoreError):
 
     def __init__(self, part: str, expected: str, reason: str) -> None:
         super().__init__(f"the stored state of {part!r} does not fit {expected}: {reason}")
-        self.part, self.expected, self.reason = part, expected, reason
+        self.part = part
+        self.expected = expected
+        self.reason = reason
 
 
 class WriteConflict(StoreError):
@@ -206,7 +219,8 @@ class WriteConflict(StoreError):
 
     def __init__(self, unit: str, reason: str) -> None:
         super().__init__(f"write unit {unit!r} was rolled back: {reason}")
-        self.unit, self.reason = unit, reason
+        self.unit = unit
+        self.reason = reason
 
 
 class LeaseLost(StoreError):
@@ -214,7 +228,8 @@ class LeaseLost(StoreError):
 
     def __init__(self, what: str, epoch: int) -> None:
         super().__init__(f"{what} is no longer owned in epoch {epoch}: another owner took over; nothing was written")
-        self.what, self.epoch = what, epoch
+        self.what = what
+        self.epoch = epoch
 
 
 # -- graphs and runs -----------------------------------------------------------------------------------------
@@ -235,7 +250,10 @@ class NodeFailed(GraphError):
 
     def __init__(self, graph: str, node: str, reason: str, inputs: dict[str, object]) -> None:
         super().__init__(f"node {node!r} of graph {graph!r} failed: {reason}")
-        self.graph, self.node, self.reason, self.inputs = graph, node, reason, inputs
+        self.graph = graph
+        self.node = node
+        self.reason = reason
+        self.inputs = inputs
 
 
 class RunError(PenstockError):
@@ -247,7 +265,8 @@ class InputError(RunError):
 
     def __init__(self, workflow: str, reason: str) -> None:
         super().__init__(f"the input of workflow {workflow!r} is not accepted: {reason}")
-        self.workflow, self.reason = workflow, reason
+        self.workflow = workflow
+        self.reason = reason
 
 
 class RunFailed(RunError):
@@ -261,7 +280,9 @@ class RunFailed(RunError):
     def __init__(self, workflow: str, run_id: str, failures: dict[str, str]) -> None:
         tasks = "; ".join(f"{task}: {reason}" for task, reason in failures.items()) or "no task could run"
         super().__init__(f"run {run_id} of workflow {workflow!r} failed: {tasks}")
-        self.workflow, self.run_id, self.failures = workflow, run_id, failures
+        self.workflow = workflow
+        self.run_id = run_id
+        self.failures = failures
 
 
 class TaskFailed(RunError):
@@ -269,7 +290,9 @@ class TaskFailed(RunError):
 
     def __init__(self, workflow: str, task: str, reason: str) -> None:
         super().__init__(f"task {task!r} of workflow {workflow!r}: {reason}")
-        self.workflow, self.task, self.reason = workflow, task, reason
+        self.workflow = workflow
+        self.task = task
+        self.reason = reason
 
 
 class RunCancelled(RunError):
@@ -277,7 +300,9 @@ class RunCancelled(RunError):
 
     def __init__(self, workflow: str, run_id: str, reason: str) -> None:
         super().__init__(f"run {run_id} of workflow {workflow!r} was cancelled: {reason}")
-        self.workflow, self.run_id, self.reason = workflow, run_id, reason
+        self.workflow = workflow
+        self.run_id = run_id
+        self.reason = reason
 
 
 class RunNotFound(RunError, LookupError):
@@ -300,9 +325,9 @@ class PartFailed(AppError):
 
     def __init__(self, part: str, reason: str) -> None:
         super().__init__(f"{part} failed: {reason}")
-        self.part, self.reason = part, reason
+        self.part = part
+        self.reason = reason
 
 
 class InvariantError(PenstockError):
     """A mistake of ours; never caught. Please report it."""
-

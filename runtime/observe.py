@@ -1,7 +1,7 @@
 """The facts that Penstock tells while it runs, and who listens.
 
-Facts are told for what is rare enough to be told one by one: a run ended, a part restarted, a cut committed. What happens
-a million times a second is counted in plain integers where it happens and read with ``statistics()``.
+Facts are told for what is rare enough to be told one by one: a run ended, a part restarted, a cut committed. What
+happens a million times a second is counted in plain integers where it happens and read with ``statistics()``.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something that happened."""
 
 
-class EventDropped(Fact):
+class EventDropped(Fact, frozen=True, kw_only=True):
     """An event or a boundary was dropped on purpose; ``letter`` tells whether a dead letter keeps it."""
 
     part: str
@@ -23,7 +23,7 @@ class EventDropped(Fact):
     letter: bool = False
 
 
-class FiringFailed(Fact):
+class FiringFailed(Fact, frozen=True, kw_only=True):
     """A graph failed in a firing."""
 
     reactor: str
@@ -35,7 +35,7 @@ class FiringFailed(Fact):
     outcome: str
 
 
-class CutCommitted(Fact):
+class CutCommitted(Fact, frozen=True, kw_only=True):
     """A domain's cut was committed."""
 
     domain: str
@@ -44,14 +44,14 @@ class CutCommitted(Fact):
     seconds: float
 
 
-class DomainLost(Fact):
+class DomainLost(Fact, frozen=True, kw_only=True):
     """Another owner took the domain; its memory state was dropped."""
 
     domain: str
     epoch: int
 
 
-class RunStarted(Fact):
+class RunStarted(Fact, frozen=True, kw_only=True):
     """A run was committed to the store and is known to the worker."""
 
     workflow: str
@@ -59,7 +59,7 @@ class RunStarted(Fact):
     origin: str
 
 
-class TaskFinished(Fact):
+class TaskFinished(Fact, frozen=True, kw_only=True):
     """A task run was committed with its last status."""
 
     workflow: str
@@ -70,7 +70,7 @@ class TaskFinished(Fact):
     error: str | None = None
 
 
-class RunFinished(Fact):
+class RunFinished(Fact, frozen=True, kw_only=True):
     """A run was committed with its last status."""
 
     workflow: str
@@ -79,7 +79,7 @@ class RunFinished(Fact):
     seconds: float
 
 
-class PartRestarted(Fact):
+class PartRestarted(Fact, frozen=True, kw_only=True):
     """A supervised part crashed and starts again after ``delay`` seconds."""
 
     part: str
@@ -88,7 +88,7 @@ class PartRestarted(Fact):
     error: str
 
 
-class CircuitChanged(Fact):
+class CircuitChanged(Fact, frozen=True, kw_only=True):
     """A supervised part was given up (``open``), is tried again (``half_open``), or is well again (``closed``)."""
 
     part: str
@@ -96,7 +96,7 @@ class CircuitChanged(Fact):
     error: str | None = None
 
 
-class StoreRetried(Fact):
+class StoreRetried(Fact, frozen=True, kw_only=True):
     """A commit met a passing trouble and is tried again."""
 
     store: str
