@@ -19,38 +19,6 @@ class Alarm(Protocol):
         """Forget the wake-up; a second call does nothing."""
 
 
-class Clock(Protocol):
-    """Where time comes from. ``SystemClock`` in production, ``penstock.testing.VirtualClock`` in tests."""
-
-    def now(self) -> datetime:
-        """Return the wall-clock time as an aware UTC datetime."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back, from an arbitrary start."""
-        ...
-
-    def call_at(self, deadline: float, wake: Callable[[], None]) -> Alarm:
-        """Call ``wake`` on the running event loop when ``monotonic()`` has reached ``deadline``, not before."""
-        ...
-
-
-class SystemClock:
-    """The time of the machine."""
-
-    def now(self) -> datetime:
-        """Return the wall-clock time as an aware UTC datetime."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return the machine's monotonic seconds, the scale of asyncio's loops."""
-        return time.monotonic()
-
-    def call_at(self, deadline: float, wake: Callable[[], None]) -> Alarm:
-        """Set a timer of the running event loop."""
-        return asyncio.get_running_loop().call_at(deadline, wake)
-
-
 class Activity:
     """Counts the work that has left the event loop and will come back: threads, the store's writer, drivers.
 
@@ -84,3 +52,48 @@ class Activity:
         while self._count:
             self._idle = self._idle or asyncio.Event()
             await self._idle.wait()
+
+
+class Clock(Protocol):
+    """Where time comes from. ``SystemClock`` in production, ``penstock.testing.VirtualClock`` in tests."""
+
+    @property
+    def activity(self) -> Activity:
+        """The work that is away from the loop and for which a virtual clock waits."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the wall-clock time as an aware UTC datetime."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+        ...
+
+    def call_at(self, deadline: float, wake: Callable[[], None]) -> Alarm:
+        """Call ``wake`` on the running event loop when ``monotonic()`` has reached ``deadline``, not before."""
+        ...
+
+
+class SystemClock:
+    """The time of the machine."""
+
+    def __init__(self) -> None:
+        self._activity = Activity()
+
+    @property
+    def activity(self) -> Activity:
+        """The work that is away from the loop; nobody waits for it here."""
+        return self._activity
+
+    def now(self) -> datetime:
+        """Return the wall-clock time as an aware UTC datetime."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic seconds, the scale of asyncio's loops."""
+        return time.monotonic()
+
+    def call_at(self, deadline: float, wake: Callable[[], None]) -> Alarm:
+        """Set a timer of the running event loop."""
+        return asyncio.get_running_loop().call_at(deadline, wake)
