@@ -1,0 +1,44 @@
+"""How an app feels: facts about its parts, and the one word that sums them up."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Status = Literal["closed", "live", "degraded", "failed"]
+
+
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The health of one part, from facts and never from hope."""
+
+    name: str
+    #: ``accumulator``, ``reactor``, ``domain``, ``store`` or ``worker``.
+    kind: str
+    #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``paused``, ``lost`` …
+    state: str
+    #: The last error while it matters.
+    error: str | None = None
+    #: When the next try is due, for a part that waits for it.
+    next_retry_at: datetime | None = None
+    restarts: int = 0
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing to do about it."""
+        return self.state in {"live", "paused", "finished"}
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The health of an app."""
+
+    #: ``failed`` when the store is gone, ``degraded`` when a part is not well, else ``live``.
+    status: Status
+    parts: tuple[PartHealth, ...] = ()
+
+    @staticmethod
+    def of(parts: tuple[PartHealth, ...]) -> "Health":
+        """Sum up the parts."""
+        if any(part.kind == "store" and not part.well for part in parts):
+            return Health(status="failed", parts=parts)
+
+        return Health(status="live" if all(part.well for part in parts) else "degraded", parts=parts)
