@@ -1,0 +1,110 @@
+"""Passthrough: fed by pushes; one event in, at most one boundary out, nothing kept."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast, overload
+
+from penstock.accumulators.accumulator import (
+    Accumulator,
+    In,
+    Out,
+    Overflow,
+    body_problems,
+    value_type,
+)
+from penstock.runtime.calls import Function, caller_locals
+from penstock.runtime.errors import DefinitionError
+
+
+class PassthroughAccumulator(Accumulator[In, Out]):
+    """An accumulator that is fed by ``app.push`` and ``app.offer``."""
+
+    kind = "passthrough"
+
+    def __call__(self, event: In) -> Out | None:
+        """Call the user's function."""
+        return cast("Out | None", self.function.fn(event))
+
+
+class PassthroughDecorator(Protocol):
+    """What ``passthrough_accumulator(…)`` with options returns."""
+
+    def __call__(self, fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]:
+        """Make the accumulator."""
+        ...
+
+
+@overload
+def passthrough_accumulator(fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]: ...
+@overload
+def passthrough_accumulator(
+    *, durable: bool = False, name: str | None = None, overflow: Overflow = "block", capacity: int | None = None
+) -> PassthroughDecorator: ...
+def passthrough_accumulator(
+    fn: Callable[[In], Out | None] | None = None,
+    /,
+    *,
+    durable: bool = False,
+    name: str | None = None,
+    overflow: Overflow = "block",
+    capacity: int | None = None,
+) -> PassthroughAccumulator[In, Out] | PassthroughDecorator:
+    """Make an accumulator of a function from an event to a boundary; None drops the event, and the drop is counted.
+
+    Args:
+        durable: Journal each pushed event before ``push`` returns; what was acknowledged survives a crash.
+        name: The name in the store; the function's own when omitted.
+        overflow: What happens while the ingress is saturated: ``push`` waits (``block``), raises (``reject``),
+            or the event replaces an older one (``drop_oldest``).
+        capacity: Pushed events that may wait; ``ingress_limit`` of the configuration when omitted.
+
+    Raises:
+        DefinitionError: The function lacks annotations, takes another number of parameters, is async, or does nothing.
+    """
+
+    def decorate(function: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]:
+        checked, event, value = read_function(function, caller_locals())
+        return PassthroughAccumulator(
+            checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+        )
+
+    if fn is None:
+        return cast("PassthroughDecorator", decorate)
+
+    checked, event, value = read_function(fn, caller_locals())
+    return PassthroughAccumulator(
+        checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+    )
+
+
+def read_function(
+    fn: Callable[[In], Out | None], localns: Mapping[str, object]
+) -> tuple[Function[object], object, object]:
+    """Return the function with the types of its event and its boundaries."""
+    function: Function[object] = Function.of(fn, localns=localns)
+    problems = [*event_problems(function), *body_problems(function, "return the event")]
+    value = value_type(function, function.returns, problems)
+    if problems:
+        raise DefinitionError(*problems)
+
+    return function, next(iter(function.parameters.values())).annotation, value
+
+
+def event_problems(function: Function[object]) -> list[str]:
+    """Return what is wrong with the parameters of a function that takes one event."""
+    shape = f"write `def {function.name}(event: Book) -> Book | None`"
+    problems: list[str] = []
+    if len(function.parameters) != 1:
+        problems.append(f"accumulator {function.name!r} takes {len(function.parameters)} parameters, not one: {shape}")
+
+    problems += [
+        f"accumulator {function.name!r}: parameter {parameter.name!r} has no annotation: {shape}"
+        for parameter in function.parameters.values()
+        if not parameter.is_annotated
+    ]
+    if function.is_async:
+        problems.append(
+            f"accumulator {function.name!r} is async, but events are processed one at a time without waiting:"
+            " write `def`, and await in a graph node"
+        )
+
+    return problems

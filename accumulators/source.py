@@ -1,0 +1,54 @@
+"""Where events come from: the one thing to implement for a new kind of source."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+#: A place in a source or in one of its partitions: a Kafka offset, a line number, a cursor.
+Position = int | str
+
+
+class Intake(Protocol):
+    """The accumulator as its source sees it."""
+
+    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+        """Process one event at once, and remember where it was.
+
+        A payload that is not of the accumulator's event type is converted: bytes and text are read as JSON, mappings
+        become structs. What cannot be converted becomes a dead letter.
+
+        Args:
+            payload: The event.
+            position: The event's own place; a restart goes on behind it.
+            partition: The part of the source that ``position`` counts in.
+
+        Returns:
+            False when the intake is saturated: the event was taken, and the source awaits ``ready`` before the next.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """Wait until more can be taken; at once when that is now, but other work on the loop has its turn."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads events from somewhere and gives them to an intake."""
+
+    @property
+    def name(self) -> str:
+        """The name for messages; accumulators that share one source object belong to one checkpoint unit."""
+        ...
+
+    async def run(self, intake: Intake, positions: Mapping[str, Position]) -> None:
+        """Read events until the end of the source, or for ever.
+
+        Called again, with the newest positions, after it raised; its supervisor backs off meanwhile.
+
+        Args:
+            intake: Takes the events, in their order within a partition.
+            positions: The last position that was taken, by partition; empty the first time. Reading goes on *behind*
+                these: state and effects of what lies before are kept.
+
+        Raises:
+            SourceUnavailable: The system behind the source cannot be reached.
+        """

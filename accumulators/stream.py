@@ -1,0 +1,184 @@
+"""Stream: fed by a source that knows its positions; the function may carry state from one event to the next.
+
+Position, state and boundary change in one step, and are committed together: after a crash the source is asked to go on
+behind the last committed position, with the state as it was there.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
+
+from penstock.accumulators.accumulator import (
+    Accumulator,
+    In,
+    Out,
+    Overflow,
+    body_problems,
+    value_type,
+)
+from penstock.accumulators.passthrough import event_problems, read_function
+from penstock.accumulators.source import Source
+from penstock.runtime.calls import Function, caller_locals
+from penstock.runtime.codec import Codec
+from penstock.runtime.errors import DefinitionError
+
+State = TypeVar("State")
+
+
+class Memory(Generic[State]):
+    """The state that a function carries from one event to the next.
+
+    Attributes:
+        initial: The state before the first event, or what makes it.
+        codec: Writes and reads the state in the store.
+        type: The declared type.
+    """
+
+    def __init__(self, initial: State, type_: object, *, part: str) -> None:
+        self.initial = initial
+        self.type = type_
+        self.codec: Codec[State] = Codec(type_, part=f"{part}.state")
+
+
+class StreamAccumulator(Accumulator[In, Out]):
+    """An accumulator that is fed by a source, and by pushes besides.
+
+    Attributes:
+        source: Where the events come from.
+        memory: What is carried from event to event; None for a function of the event alone.
+    """
+
+    kind = "stream"
+
+    def __init__(
+        self,
+        function: Function[object],
+        source: Source,
+        *,
+        event: object,
+        value: object,
+        memory: Memory[object] | None,
+        name: str | None,
+        durable: bool,
+        overflow: Overflow,
+        capacity: int | None,
+    ) -> None:
+        super().__init__(
+            function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+        )
+        self.source = source
+        self.memory = memory
+
+    def __call__(self, event: In, *state: object) -> object:
+        """Call the user's function, with its state when it carries one."""
+        return self.function.fn(event, *state)
+
+
+class StreamDecorator(Protocol):
+    """What ``stream_accumulator(source)`` returns."""
+
+    def __call__(self, fn: Callable[[In], Out | None], /) -> StreamAccumulator[In, Out]:
+        """Make the accumulator."""
+        ...
+
+
+class FoldDecorator(Protocol[State]):
+    """What ``stream_accumulator(source, state=…)`` returns."""
+
+    def __call__(self, fn: Callable[[In, State], tuple[State, Out | None]], /) -> StreamAccumulator[In, Out]:
+        """Make the accumulator."""
+        ...
+
+
+@overload
+def stream_accumulator(
+    source: Source,
+    *,
+    durable: bool = False,
+    name: str | None = None,
+    overflow: Overflow = "block",
+    capacity: int | None = None,
+) -> StreamDecorator: ...
+@overload
+def stream_accumulator(
+    source: Source,
+    *,
+    state: State,
+    durable: bool = False,
+    name: str | None = None,
+    overflow: Overflow = "block",
+    capacity: int | None = None,
+) -> FoldDecorator[State]: ...
+def stream_accumulator(
+    source: Source,
+    *,
+    state: object = ...,
+    durable: bool = False,
+    name: str | None = None,
+    overflow: Overflow = "block",
+    capacity: int | None = None,
+) -> object:
+    """Make an accumulator that is fed by a source.
+
+    Args:
+        source: Where the events come from. Its positions are kept in the store, with everything they led to.
+        state: The state before the first event; the function is then ``(event, state) -> (state, value)``. It must be
+            pure: it returns a new state and leaves the old one as it was.
+        durable: Journal what is *pushed*; what the source gives is replayed from its positions anyway.
+        name: The name in the store; the function's own when omitted.
+        overflow: What happens to pushes while the ingress is saturated; the source is made to wait.
+        capacity: Pushed events that may wait; ``ingress_limit`` of the configuration when omitted.
+
+    Raises:
+        DefinitionError: The function lacks annotations, has another shape, is async, or does nothing.
+    """
+
+    def decorate(fn: Callable[..., object], /) -> StreamAccumulator[object, object]:
+        reader = read_fold if state is not ... else read_plain
+        function, event, value, state_type = reader(fn, caller_locals())
+        memory = None if state is ... else Memory(state, state_type, part=function.name)
+        return StreamAccumulator(
+            function,
+            source,
+            event=event,
+            value=value,
+            memory=memory,
+            name=name,
+            durable=durable,
+            overflow=overflow,
+            capacity=capacity,
+        )
+
+    if not isinstance(cast("object", source), Source):
+        raise DefinitionError(
+            f"stream_accumulator({source!r}): a source has a name and `async def run(intake, positions)`"
+        )
+
+    return decorate
+
+
+Read = tuple[Function[object], object, object, object]
+
+
+def read_plain(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
+    """Return the function with the types of its event and its boundaries."""
+    return (*read_function(fn, localns), None)
+
+
+def read_fold(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
+    """Return a function that carries state, with the types of its event, its boundaries and its state."""
+    function: Function[object] = Function.of(fn, localns=localns)
+    shape = f"write `def {function.name}(event: Trade, state: float) -> tuple[float, float | None]`"
+    parameters = list(function.parameters.values())
+    returned = get_args(function.returns) if get_origin(function.returns) is tuple else ()
+    if len(parameters) != len(returned) or len(returned) != 2:  # noqa: PLR2004 (the event and the state)
+        raise DefinitionError(
+            f"accumulator {function.name!r} has state=, so it takes event and state and returns (state, value): {shape}"
+        )
+
+    problems = [problem for problem in event_problems(function) if "parameters, not one" not in problem]
+    problems += body_problems(function, "return (state, value)")
+    value = value_type(function, returned[1], problems)
+    if problems:
+        raise DefinitionError(*problems)
+
+    return function, parameters[0].annotation, value, parameters[1].annotation
