@@ -1,0 +1,124 @@
+"""The `penstock` command: which verbs there are, and what becomes of errors.
+
+Each verb lives in the file of its noun and is imported when it is called, so that ``penstock --help`` starts quickly.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | failed: a check found problems, there is no such run, the store cannot be read … |
+| 2 | used wrongly: an unknown option, a module that does not exist, a bad setting |
+| 130 | interrupted by Ctrl-C |
+| 141 | whoever read the output went away |
+"""
+
+import os
+import sys
+import traceback as tracebacks
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from penstock.cli.output import complain
+from penstock.runtime.errors import ConfigError, PenstockError
+
+FAILED, MISUSED, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+
+#: Verb, where it is, and its line in the help.
+VERBS = [
+    ("run", "penstock.cli.run:run", "Serve an app until it is told to stop."),
+    ("check", "penstock.cli.check:check", "Check all declarations of an app, without running it."),
+    ("graph", "penstock.cli.graph:graph", "Draw the computation graphs of an app."),
+    ("runs", "penstock.cli.runs:app", "Look at the runs in a state store."),
+    ("config", "penstock.cli.config:app", "Look at the settings."),
+    ("doctor", "penstock.cli.doctor:doctor", "Look for what is wrong with the installation and the store."),
+    ("demo", "penstock.cli.demo:demo", "Watch this machine for some seconds: events, firings, durable runs."),
+]
+#: Below the help of every command.
+EPILOGUE = "Every command also takes --traceback: when it fails, show where in the code."
+#: What an optional library is needed for: the extra that brings it.
+EXTRAS = {"psutil": "demo", "uvloop": "speed"}
+
+
+def version() -> str:
+    """Return the version of the installed package."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - slow to import, rarely asked for
+
+    return installed("penstock")
+
+
+def build() -> App:
+    """Return the command line with all its verbs, none of them imported yet."""
+    app = App(
+        name="penstock",
+        help="Reactive streams, computation graphs and durable workflows on one clock and one state store.",
+        help_format="plaintext",
+        help_epilogue=EPILOGUE,
+        version=version,
+    )
+    for name, path, words in VERBS:
+        app.command(path, name=name, help=words)
+
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing but a mistake of ours leaves a traceback.
+
+    Args:
+        tokens: The words after ``penstock``; default: those of the process.
+    """
+    words = list(sys.argv[1:] if tokens is None else tokens)
+    traceback = "--traceback" in words
+    try:
+        code = dispatch([word for word in words if word != "--traceback"], traceback=traceback)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hush()
+        return READER_GONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+    return code
+
+
+def dispatch(words: Sequence[str], *, traceback: bool) -> int:
+    """Run the command and turn errors into sentences on stderr."""
+    try:
+        result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return report(error, f"{error}\n`penstock --help` lists the commands, `penstock COMMAND --help` their options")
+    except PenstockError as error:
+        return report(error, str(error), traceback=traceback)
+    except ImportError as error:
+        if (name := missing(error)) is None:
+            raise
+
+        return report(error, f"this needs {name}, which is not installed: pip install 'penstock[{EXTRAS[name]}]'")
+
+    return result if isinstance(result, int) else 0
+
+
+def report(error: Exception, text: str, *, traceback: bool = False) -> int:
+    """Print an error and return the exit code that belongs to it."""
+    if traceback:
+        tracebacks.print_exception(error)
+    else:
+        complain(f"penstock: {text}")
+
+    return MISUSED if isinstance(error, CycloptsError | ConfigError) else FAILED
+
+
+def missing(error: BaseException | None) -> str | None:
+    """Return the optional library whose absence is behind an error."""
+    while error is not None:
+        if isinstance(error, ImportError) and error.name in EXTRAS:
+            return error.name
+
+        error = error.__cause__
+
+    return None
+
+
+def hush() -> None:
+    """Send what is still buffered to nowhere, or the interpreter complains about it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
