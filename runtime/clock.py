@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+from penstock.runtime.errors import InvariantError
+
 
 class Alarm(Protocol):
     """One pending wake-up of a clock."""
@@ -40,9 +42,15 @@ class Activity:
         self._count += 1
 
     def come_back(self) -> None:
-        """Note that it has come back, with or without success."""
-        self._count -= 1
+        """Note that it has come back, with or without success.
 
+        Raises:
+            InvariantError: Nothing is away.
+        """
+        if self._count == 0:
+            raise InvariantError("work came back to the event loop that had never left it")
+
+        self._count -= 1
         if self._count == 0 and self._idle is not None:
             self._idle.set()
             self._idle = None

@@ -73,7 +73,7 @@ class Timer:
 
     def __init__(self, deadline: float, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
         #: When the callback is called (next), in seconds of ``Clock.monotonic``.
-        self.deadline = deadline
+        self.deadline: float = deadline
         self._callback: Callable[[], None] | None = callback
         self._dropped = dropped
 
@@ -103,7 +103,7 @@ class Interval(Timer):
         super().__init__(beat.start, callback, dropped)
         self._beat, self._index = beat, 0
         #: Ticks that were skipped so far.
-        self.missed = 0
+        self.missed: int = 0
 
     @override
     def due(self, now: float) -> Callable[[], None] | None:
@@ -125,7 +125,7 @@ class Scheduler:
     """
 
     def __init__(self, clock: Clock, *, on_error: Callable[[BaseException], None]) -> None:
-        self.clock = clock
+        self.clock: Clock = clock
         self._on_error = on_error
         self._heap: list[tuple[float, int, Timer]] = []
         self._sequence = 0

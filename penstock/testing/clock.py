@@ -63,7 +63,7 @@ class VirtualClock:
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), *, turns: int = 100_000) -> None:
-        self.activity = Activity()
+        self.activity: Activity = Activity()
         self._wall = self._aware(start)  # the wall-clock time at monotonic zero
         self._monotonic = 0.0
         self._turns = turns

@@ -1,0 +1,116 @@
+"""A source that says what the test wrote down."""
+
+from collections.abc import Iterable, Mapping
+
+import anyio
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from penstock.accumulators.source import Intake, Position
+from penstock.runtime.errors import AppError
+from penstock.runtime.scheduler import Scheduler
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Wait: some seconds of the app's clock, or until ``ScriptedSource.resume``."""
+
+    seconds: float | None = None
+
+
+class End(msgspec.Struct, frozen=True):
+    """The source has ended."""
+
+
+class ScriptedSource:
+    """A replayable source for tests: events, and what goes wrong between them, in one readable list.
+
+        source = ScriptedSource([1, 2, Crash(), 3, Pause(5.0), End()])
+
+    An event's position is its index in the script; after a restart, of the part or of the app, the source goes on after
+    the last committed position. Any exception in the script is raised there. Exceptions and pauses act once, also when
+    the same source object comes by again. Without ``End()`` the source waits for more at the end of the script.
+
+    Args:
+        script: Events, exceptions, ``Pause`` and ``End``.
+        name: The source's name.
+        scheduler: Serves ``Pause(seconds)``; ``open_test_app`` sets it.
+    """
+
+    def __init__(self, script: Iterable[object], *, name: str = "script", scheduler: Scheduler | None = None) -> None:
+        self.name: str = name
+        self.scheduler: Scheduler | None = scheduler
+        #: Every event that was handed over, in order, again when it was replayed.
+        self.consumed: list[object] = []
+        #: How often the source was started.
+        self.starts: int = 0
+        self._script: list[object] = list(script)
+        self._passed: set[int] = set()
+        self._resumed: anyio.Event | None = None
+        self._more = anyio.Event()
+
+    async def run(self, intake: Intake, positions: Mapping[str, Position]) -> None:
+        """Read the script, from after the stored position."""
+        self.starts += 1
+        index = int(positions.get("", -1)) + 1
+        while True:
+            while index == len(self._script):
+                self._more = anyio.Event()
+                await self._more.wait()
+
+            item = self._script[index]
+            if isinstance(item, End):
+                return
+
+            if isinstance(item, Pause | BaseException):
+                await self._act(index, item)
+            else:
+                await self._hand_over(index, item, intake)
+
+            index += 1
+
+    def extend(self, script: Iterable[object]) -> None:
+        """Write on at the end of the script."""
+        self._script.extend(script)
+        self._more.set()
+
+    def resume(self) -> None:
+        """End the ``Pause()`` at which the source waits.
+
+        Raises:
+            AppError: It does not wait at one.
+        """
+        if self._resumed is None:
+            raise AppError(f"source {self.name!r} does not wait at a Pause(); let it get there: `await clock.settle()`")
+
+        self._resumed.set()
+
+    async def _hand_over(self, index: int, event: object, intake: Intake) -> None:
+        self.consumed.append(event)
+        if not intake.accept(event, position=index):
+            await intake.ready()
+
+        # others get their turn between two events, as with a source that really reads
+        await checkpoint()
+
+    async def _act(self, index: int, item: Pause | BaseException) -> None:
+        if index in self._passed:
+            return
+
+        if isinstance(item, Pause):
+            await self._pause(item)  # passed when it is over: a crash in between begins it anew
+            self._passed.add(index)
+        else:
+            self._passed.add(index)
+            raise item.with_traceback(None)
+
+    async def _pause(self, pause: Pause) -> None:
+        if pause.seconds is None:
+            self._resumed = anyio.Event()
+            try:
+                await self._resumed.wait()
+            finally:
+                self._resumed = None
+        elif self.scheduler is None:
+            raise AppError(f"Pause({pause.seconds}) needs time: give ScriptedSource(…, scheduler=…) one")
+        else:
+            await self.scheduler.sleep(pause.seconds)
