@@ -160,11 +160,12 @@ class Part:
             return
 
         self._stopping = True
-        if self._task is not None and self._task is asyncio.current_task():
+        task, by_itself = self._task, self._task is asyncio.current_task()
+        if task is not None and by_itself:
             # later: were it cancelled when it returns, without another wait, its whole task group would end
-            asyncio.get_running_loop().call_soon(self._task.cancel)
-        elif self._task is not None:
-            self._task.cancel(f"{self.name} is stopped")
+            asyncio.get_running_loop().call_soon(task.cancel)
+        elif task is not None:
+            task.cancel(f"{self.name} is stopped")
 
     async def wait(self) -> None:
         """Wait until the part has ended, by itself or because it was stopped."""

@@ -77,6 +77,7 @@ STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task grou
 
 CATCHES_ALL = {
     "penstock/cli/": "the last frame of a command turns what is left into an exit code",
+    "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/supervise.py": "what it supervises is user code",
     "workflows/worker.py": "a task body is user code",
 }
