@@ -1,0 +1,83 @@
+"""URLs of state stores: what is accepted, and how they are shown without their passwords."""
+
+import re
+from urllib.parse import urlsplit
+
+SQLITE = "sqlite:///"
+POSTGRESQL = "postgresql+asyncpg://"
+FORMS = f'"{SQLITE}market.db" (four slashes before an absolute path) or "{POSTGRESQL}user:password@host/database"'
+
+#: Names that people write for a dialect, or for another driver, with what they mean here.
+MEANT = {"sqlite": SQLITE, "postgres": POSTGRESQL, "postgresql": POSTGRESQL}
+
+SECRETS = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """Return a URL with ``***`` in place of every password.
+
+    The password ends at the last ``@``, so that one which holds an unescaped ``@``, ``/`` or ``?`` is hidden whole.
+    When in doubt more is hidden, never less: what has no scheme is looked at as well.
+    """
+    scheme, slashes, rest = url.partition("://") if "://" in url else ("", "", url)
+    if not rest.startswith("/"):
+        user, _, host = rest.rpartition("@")
+        name, colon, _ = user.partition(":")
+        rest = f"{name}:***@{host}" if colon else rest
+
+    return SECRETS.sub(r"\1***", f"{scheme}{slashes}{rest}")
+
+
+def url_problem(url: str) -> str | None:
+    """Return why a URL names no state store, without a password in it; None when it does."""
+    if url.startswith(SQLITE):
+        return _sqlite_problem(url.removeprefix(SQLITE))
+
+    if url.startswith(POSTGRESQL):
+        return _postgresql_problem(url)
+
+    shown = masked(url)
+    scheme, slashes, _ = url.partition("://")
+    dialect = scheme.partition("+")[0].lower()
+    if slashes and dialect in MEANT:
+        return f'"{shown}" is not the URL of a store; for this dialect it begins with {MEANT[dialect]}'
+
+    if url and not slashes:
+        return f'"{shown}" is not a URL; for a file write "{SQLITE}{shown}"'
+
+    return f'"{shown}" is not the URL of a store; write {FORMS}'
+
+
+def _sqlite_problem(path: str) -> str | None:
+    if not path.strip("/"):
+        return f'"{SQLITE}{path}" names no file; write "{SQLITE}market.db"'
+
+    if path == ":memory:" or path.startswith("file:"):
+        return f'"{SQLITE}{path}" lives in memory or has options; a store is a file: "{SQLITE}market.db"'
+
+    if "\0" in path or "?" in path:
+        return (
+            f'"{SQLITE}{path}" has a character that the path may not have ("?" begins options, which there are none of)'
+        )
+
+    return None
+
+
+def _postgresql_problem(url: str) -> str | None:
+    shown = masked(url)
+    advice = "escape /, ?, # and @ in user and password (%2F, %3F, %23, %40)"
+    try:
+        parts = urlsplit(url)
+        port, host, database = parts.port, parts.hostname, parts.path.strip("/")
+    except ValueError:
+        return f'"{shown}" cannot be taken apart; {advice}'
+
+    if port == 0 or "@" in database or "@" in parts.query + parts.fragment or url.count("@") > 1:
+        return f'"{shown}" cannot be taken apart; {advice}'
+
+    if not database or "/" in database:
+        return (
+            f'"{shown}" names {"more than a" if database else "no"} database; write "{POSTGRESQL}{host or "host"}/name"'
+        )
+
+    return None
