@@ -1,1 +1,11 @@
-"""The fourth layer: firings, graph results, schedules and calls start durable runs."""
+"""The fourth layer: firings, graph results, schedules and calls start durable runs.
+
+A workflow is a checked DAG of tasks, a run one execution of it. The owner of a run holds its state in memory, decides
+the next step at once when a task ends, and writes it through to the store before anybody sees it.
+"""
+
+from penstock.workflows.context import Context as Context
+from penstock.workflows.task import Invocable as Invocable, Task as Task
+from penstock.workflows.workflow import Workflow as Workflow, task as task
+
+__all__ = ["Context", "Invocable", "Task", "Workflow", "task"]

@@ -1,0 +1,129 @@
+"""The plan of a workflow: its tasks in declared topological order, and who waits for whom. Pure."""
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+from penstock.workflows.task import Task
+
+
+class Plan:
+    """A checked DAG of tasks; tasks are known by their position in ``tasks``.
+
+    Attributes:
+        tasks: In declared topological order: as declared, unless a dependency demands otherwise.
+        names: Their names.
+        dependencies: By position, what the task waits for, in declared order of the dependencies.
+        dependents: By position, what waits for the task, in order.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        order = topological({task.name: task.dependencies for task in tasks})
+        by_name = {task.name: task for task in tasks}
+        self.tasks: tuple[Task, ...] = tuple(by_name[name] for name in order)
+        self.names: tuple[str, ...] = tuple(order)
+        self.position: Mapping[str, int] = {name: at for at, name in enumerate(order)}
+        self.dependencies: tuple[tuple[int, ...], ...] = tuple(
+            tuple(self.position[name] for name in task.dependencies) for task in self.tasks
+        )
+        dependents: list[list[int]] = [[] for _ in order]
+        for at, needs in enumerate(self.dependencies):
+            for need in needs:
+                dependents[need].append(at)
+
+        self.dependents: tuple[tuple[int, ...], ...] = tuple(map(tuple, dependents))
+
+    @cached_property
+    def ancestors(self) -> tuple[int, ...]:
+        """By position, a bit mask of everything the task comes after."""
+        masks: list[int] = []
+        for needs in self.dependencies:
+            mask = 0
+            for need in needs:
+                mask |= masks[need] | 1 << need
+
+            masks.append(mask)
+
+        return tuple(masks)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The tasks that wait for nothing."""
+        return tuple(name for name, needs in zip(self.names, self.dependencies, strict=True) if not needs)
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The tasks that nothing waits for."""
+        return tuple(name for name, wait in zip(self.names, self.dependents, strict=True) if not wait)
+
+    @property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """The tasks by the length of the longest way to them."""
+        depth: list[int] = []
+        for needs in self.dependencies:
+            depth.append(1 + max((depth[need] for need in needs), default=-1))
+
+        named = list(zip(self.names, depth, strict=True))
+        return tuple(tuple(name for name, own in named if own == level) for level in range(max(depth, default=-1) + 1))
+
+    def parallel(self, first: str, second: str) -> bool:
+        """Tell whether neither of two tasks comes after the other."""
+        left, right = self.position[first], self.position[second]
+        return left != right and not (self.ancestors[left] >> right | self.ancestors[right] >> left) & 1
+
+
+def topological(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names in the order of the mapping, as far as what they need allows; those in a cycle are left out.
+
+    Complexity: (names + edges) * log(names).
+    """
+    rank = {name: at for at, name in enumerate(needs)}
+    names = list(needs)
+    missing = {name: len(set(own)) for name, own in needs.items()}
+    waiting: dict[str, list[str]] = {name: [] for name in needs}
+    for name, own in needs.items():
+        for need in set(own):
+            waiting[need].append(name)
+
+    ready = [rank[name] for name in names if not missing[name]]
+    order: list[str] = []
+    while ready:
+        name = names[heapq.heappop(ready)]
+        order.append(name)
+        for after in waiting[name]:
+            missing[after] -= 1
+            if not missing[after]:
+                heapq.heappush(ready, rank[after])
+
+    return order
+
+
+def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return one cycle as a closed path (``["a", "b", "a"]``: a needs b needs a), or nothing."""
+    done: set[str] = set()
+    for start in needs:
+        path: dict[str, Iterator[str]] = {}
+        current: str | None = None if start in done else start
+        while current is not None:
+            if current in path:
+                names = list(path)
+                return [*names[names.index(current) :], current]
+
+            path[current] = iter(needs[current])
+            current = _next(path, done)
+
+    return []
+
+
+def _next(path: dict[str, Iterator[str]], done: set[str]) -> str | None:
+    """Return the next name to visit, going back along the path as far as needed."""
+    while path:
+        name, rest = next(reversed(path.items()))
+        for need in rest:
+            if need not in done:
+                return need
+
+        done.add(name)
+        del path[name]
+
+    return None

@@ -1,0 +1,108 @@
+"""A task: one function of a workflow, what it waits for, and what it leaves in the context."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from penstock.graphs.result import GraphResult
+from penstock.runtime.calls import Function
+
+#: A function of the user.
+TaskFunction = Callable[..., object]
+#: A task that another one waits for: its function, or its name.
+Dependency = TaskFunction | str
+
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,198}[^\s\x00-\x1f\x7f])?")
+
+
+class Invocable(Protocol):
+    """What a task may name in ``invokes=``: a computation graph without a reactor."""
+
+    @property
+    def name(self) -> str:
+        """The name of the graph."""
+        ...
+
+    @property
+    def reactor(self) -> object | None:
+        """The reactor that fires the graph; only without one may a task invoke it."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, object]:
+        """The declared inputs with their types."""
+        ...
+
+    @property
+    def terminals(self) -> Mapping[str, object]:
+        """The nodes whose values are outputs, with their types."""
+        ...
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the graph."""
+        ...
+
+    async def run(self, **inputs: object) -> GraphResult:
+        """Traverse the graph; the inputs are checked and converted."""
+        ...
+
+
+class Declaration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A task as it was declared: nothing is looked up yet, so it may name what is declared further down."""
+
+    name: str
+    fn: TaskFunction
+    #: ``None`` when its signature cannot be read; ``problems`` says why.
+    function: Function[object] | None
+    problems: tuple[str, ...] = ()
+    dependencies: Sequence[Dependency] = ()
+    produces: Sequence[str] = ()
+    invokes: Invocable | None = None
+
+    def replaces(self, other: "Declaration") -> bool:
+        """Tell whether this is the other one, declared again by a notebook cell or script that was run again."""
+        origins = {_origin(declaration.fn) for declaration in (self, other)}
+        return self.name == other.name and len(origins) == 1 and origins.pop()[0] == "__main__"
+
+
+class Argument(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A parameter of a task's function and what it is given."""
+
+    name: str
+    #: Key of the context; ``None`` for the context itself.
+    key: str | None
+    #: Makes the parameter's type of a JSON value; ``None`` passes the value as it is.
+    convert: Callable[[object], object] | None = None
+    #: What is passed while the key is missing; ``calls.EMPTY`` when the task cannot run without it.
+    default: object
+    by_keyword: bool = False
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A task of a checked workflow."""
+
+    name: str
+    fn: TaskFunction
+    is_async: bool
+    arguments: tuple[Argument, ...]
+    #: Names of the tasks whose completion it waits for, in declared order.
+    dependencies: tuple[str, ...]
+    #: The keys that it declares to set, with their types.
+    produces: Mapping[str, object]
+    invokes: Invocable | None = None
+
+
+def _origin(fn: TaskFunction) -> tuple[str, str]:
+    """Return where a function was defined."""
+    return str(getattr(fn, "__module__", "")), str(getattr(fn, "__qualname__", repr(fn)))
+
+
+def name_problem(name: object) -> str | None:
+    """Return what is wrong with the name of a workflow or task: it goes into the store, metrics and commands."""
+    if not isinstance(name, str):
+        return f"{name!r} is no text"
+
+    valid = _NAME.fullmatch(name) is not None
+    return None if valid else f"{name!r} is no name: 1 to 200 printable characters, no space around them"
