@@ -146,22 +146,23 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Entry]:
 
 def _from_file(directory: Path, problems: list[str]) -> Iterable[Entry]:
     own, shared = _read(directory / OWN_FILE, problems), _read(directory / SHARED_FILE, problems)
-    table: object = shared
-    for name in ("tool", "penstock"):
-        table = cast("Mapping[str, object]", table).get(name) if isinstance(table, Mapping) else None
-
-    if table is not None and not isinstance(table, Mapping):
-        problems.append(f"{SHARED_FILE}: `tool.penstock` is not a table; write {TABLE} and the settings below it")
-        return []
-
+    table = _table(_table(shared, "tool", problems), "penstock", problems)
     if own is not None and table is not None:
         problems.append(
             f"both {OWN_FILE} and {SHARED_FILE} {TABLE} hold settings in {directory.absolute()}; keep one of them"
         )
 
-    origin = OWN_FILE if own is not None else f"{SHARED_FILE} {TABLE}"
-    chosen = own if own is not None else (table or {})
-    return [(name, name, value, origin) for name, value in chosen.items()]
+    origin, chosen = (f"{SHARED_FILE} {TABLE}", table) if own is None else (OWN_FILE, own)
+    return [(name, name, value, origin) for name, value in (chosen or {}).items()]
+
+
+def _table(parent: Mapping[str, object] | None, name: str, problems: list[str]) -> Mapping[str, object] | None:
+    table = None if parent is None else parent.get(name)
+    if table is None or isinstance(table, dict):
+        return cast("Mapping[str, object] | None", table)
+
+    problems.append(f"{SHARED_FILE}: `{name}` is not a table; write {TABLE} and the settings below it")
+    return None
 
 
 def _read(path: Path, problems: list[str]) -> Mapping[str, object] | None:
