@@ -1,0 +1,94 @@
+"""Follows the incidents of a demo by the facts that the app tells."""
+
+from collections.abc import Callable, Sequence
+
+from penstock.demo.frame import RunLine, Task
+from penstock.demo.words import duration
+from penstock.runtime.clock import Clock
+from penstock.runtime.observe import Fact, RunFinished, RunStarted, TaskFinished
+
+#: What a task that has not ended is called.
+WAITING = "waiting"
+
+
+class Incident:
+    """One run, as far as it is known."""
+
+    def __init__(self, run_id: str, tasks: Sequence[str], started: float, *, recovered: bool) -> None:
+        self.run_id, self.started, self.recovered = run_id, started, recovered
+        self.status = "running"
+        self.seconds: float | None = None
+        self.tasks = {name: Task(name=name, status=WAITING) for name in tasks}
+
+
+class Incidents:
+    """An observer that keeps track of the runs of one workflow.
+
+    Args:
+        workflow: Its name.
+        tasks: The names of its tasks, in the order in which they are shown.
+        say: Told in words what happens.
+    """
+
+    def __init__(self, workflow: str, tasks: Sequence[str], clock: Clock, say: Callable[[str], None]) -> None:
+        self._workflow, self._tasks, self._clock, self._say = workflow, tasks, clock, say
+        self._runs: dict[str, Incident] = {}
+
+    def __call__(self, fact: Fact) -> None:
+        """Take note of a fact."""
+        if isinstance(fact, RunStarted) and fact.workflow == self._workflow:
+            self._start(fact.run_id)
+        elif isinstance(fact, TaskFinished) and fact.workflow == self._workflow:
+            self._end_task(fact)
+        elif isinstance(fact, RunFinished) and fact.workflow == self._workflow:
+            self._end(fact)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The runs, in the order in which they were started."""
+        return tuple(self._runs)
+
+    @property
+    def running(self) -> bool:
+        """Whether one has not ended."""
+        return any(run.seconds is None for run in self._runs.values())
+
+    def count(self, status: str) -> int:
+        """Return how many have this status."""
+        return sum(run.status == status for run in self._runs.values())
+
+    def lines(self) -> tuple[RunLine, ...]:
+        """Return how they stand."""
+        now = self._clock.monotonic()
+        return tuple(
+            RunLine(
+                id=run.run_id,
+                status=run.status,
+                seconds=now - run.started if run.seconds is None else run.seconds,
+                tasks=tuple(run.tasks.values()),
+                recovered=run.recovered,
+            )
+            for run in self._runs.values()
+        )
+
+    def _start(self, run_id: str) -> None:
+        self._runs[run_id] = Incident(run_id, self._tasks, self._clock.monotonic(), recovered=False)
+        self._say(f"incident {run_id} opened")
+
+    def _known(self, run_id: str) -> Incident:
+        # a run that was in flight when the demo before this one was killed
+        if run_id not in self._runs:
+            self._runs[run_id] = Incident(run_id, self._tasks, self._clock.monotonic(), recovered=True)
+
+        return self._runs[run_id]
+
+    def _end_task(self, fact: TaskFinished) -> None:
+        run = self._known(fact.run_id)
+        run.tasks[fact.task] = Task(name=fact.task, status=fact.status, seconds=fact.seconds)
+        reason = f": {fact.error}" if fact.error else f" in {duration(fact.seconds)}"
+        self._say(f"incident {fact.run_id}: {fact.task} {fact.status}{reason}")
+
+    def _end(self, fact: RunFinished) -> None:
+        run = self._known(fact.run_id)
+        run.status, run.seconds = fact.status, fact.seconds
+        self._say(f"incident {fact.run_id} {fact.status} after {duration(fact.seconds)}")
