@@ -187,6 +187,11 @@ class Workflow:
         return self.plan().tasks
 
     @property
+    def invoked(self) -> tuple[Invocable, ...]:
+        """The graphs that tasks invoke; also of a workflow that has problems."""
+        return tuple(each.invokes for each in self._declarations if each.invokes is not None)
+
+    @property
     def structure_version(self) -> str:
         """A digest of names, edges and graphs. A run keeps to the structure it was started with."""
         return structure_version(self.tasks)
