@@ -1,0 +1,118 @@
+"""The dialect seam: all that differs between SQLite and PostgreSQL is behind ``Engine``.
+
+What the store does in the database is written once, as *programs*: generators that yield a step and get its outcome.
+An engine drives them, on a thread of its own (SQLite) or on an asyncio driver (PostgreSQL), one after the other on one
+connection. Errors of the driver are translated here, into the error tree, and thrown into the program.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.sql.expression import ClauseElement
+
+from penstock.runtime.errors import ConfigError
+from penstock.runtime.store.kinds import Kind, Values
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: The verbs of a transaction; an engine spells them as its database wants.
+BEGIN = "BEGIN"
+COMMIT = "COMMIT"
+#: Does nothing when no transaction is open.
+ROLLBACK = "ROLLBACK"
+SAVEPOINT = "SAVEPOINT unit"
+UNDO = "ROLLBACK TO unit"
+RELEASE = "RELEASE unit"
+
+
+class Execute(msgspec.Struct, frozen=True):
+    """Run a kind's statement over rows."""
+
+    kind: Kind
+    rows: Sequence[Values]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a step did."""
+
+    #: Rows that were matched or written.
+    count: int = 0
+    #: What a query or RETURNING gave.
+    rows: Sequence[Values] = ()
+    #: For ``Role.NUMBERED``: the numbers of the given rows, in their order.
+    numbers: Sequence[int] = ()
+
+
+#: Rows to run a kind's statement over, or the text of a statement without parameters.
+Step = Execute | str
+#: Something to do in the database, in steps.
+Program = Generator[Step, Outcome, T]
+#: Told on the event loop how a program ended: its result, or what it raised.
+Report = Callable[[T | None, BaseException | None], None]
+
+
+class Query(msgspec.Struct, Generic[R], frozen=True, eq=False):
+    """A select with named parameters, compiled once per dialect, and what its rows become."""
+
+    statement: ClauseElement
+    decode: Callable[[Values], R]
+
+
+class Engine(ABC):
+    """One database: a write connection that runs programs in order, and a read connection."""
+
+    #: How errors and logs name the store; holds no password.
+    name: str
+    #: How this dialect spells what ``migrations`` leaves open.
+    words: Mapping[str, str]
+
+    @abstractmethod
+    async def open(self, prepare: Callable[[], Program[T]]) -> T:
+        """Connect, run a first program, and return what it returns.
+
+        Raises:
+            PenstockError: That is not possible; nothing is left open.
+        """
+
+    @abstractmethod
+    def hand_over(self, program: Program[T], report: Report[T]) -> None:
+        """Run a program on the write connection after those handed over before; returns at once."""
+
+    @abstractmethod
+    def look_up(self, query: Query[R], parameters: Mapping[str, object], report: Report[list[R]]) -> None:
+        """Run a query on the read connection; returns at once."""
+
+    @abstractmethod
+    def open_connections(self) -> int:
+        """Return how many connections are open; zero after ``close``."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Run what was handed over, then give everything back."""
+
+
+def parse_url(text: str) -> URL:
+    """Read the URL of a store.
+
+    Raises:
+        ConfigError: It is not a URL, or none of a store that we know.
+    """
+    accepted = "write 'sqlite:///file.db' (relative) or 'sqlite:////folder/file.db' (absolute)"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(f"store {text!r} is not a URL: {accepted}") from error
+
+    if url.get_backend_name() != "sqlite":
+        known = url.render_as_string(hide_password=True)
+        raise ConfigError(f"store {known!r}: this version stores in SQLite only: {accepted}")
+
+    if url.drivername != "sqlite":
+        raise ConfigError(f"store {text!r}: the driver is chosen by Penstock: {accepted}")
+
+    return url

@@ -1,0 +1,54 @@
+"""Dead letters: what could not be processed, kept for people to look at and to give back."""
+
+from typing import cast
+
+from sqlalchemy import bindparam, or_, select
+
+from penstock.runtime.store.engine import Query
+from penstock.runtime.store.kinds import Values
+from penstock.runtime.store.rows import LetterRow, from_micros
+from penstock.runtime.store.runs import NO_BOUND
+from penstock.runtime.store.schema import DEAD_LETTERS
+from penstock.runtime.store.store import Store
+
+
+async def list_letters(
+    store: Store, part: str | None = None, *, limit: int = 100, before: int | None = None
+) -> list[LetterRow]:
+    """Return dead letters, the newest first.
+
+    Args:
+        part: Only those of one accumulator, reactor or graph.
+        before: Only those with a smaller id: the last of the page before.
+    """
+    bound = NO_BOUND if before is None else before
+    return await store.read(NEWEST_LETTERS, part=part, before=bound, limit=limit)
+
+
+def decode_letter(row: Values) -> LetterRow:
+    """Return a dead letter."""
+    letter_id, domain, shard, part, reason, error, payload, position, created_at = cast(
+        "tuple[int, str, int, str, str, str, bytes, str | None, int]", row
+    )
+    return LetterRow(
+        id=letter_id,
+        domain=domain,
+        shard=shard,
+        part=part,
+        reason=reason,
+        error=error,
+        payload=payload,
+        position=position,
+        created_at=from_micros(created_at),
+    )
+
+
+PART = bindparam("part", type_=DEAD_LETTERS.c.part.type)
+# Walks the primary key downwards.
+NEWEST_LETTERS = Query(
+    select(*DEAD_LETTERS.c)
+    .where(DEAD_LETTERS.c.id < bindparam("before"), or_(PART.is_(None), DEAD_LETTERS.c.part == PART))
+    .order_by(DEAD_LETTERS.c.id.desc())
+    .limit(bindparam("limit")),
+    decode_letter,
+)

@@ -1,0 +1,246 @@
+"""One SQLite connection: statements compiled once, programs driven step by step, errors translated.
+
+``INSERT … VALUES (…), (…), …`` for all rows of a kind instead of ``executemany``: the driver gives the GIL up and takes
+it back once per step, and beside a busy thread each taking back can cost a whole switch interval.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
+
+from penstock.runtime.errors import (
+    InvariantError,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    WriteConflict,
+)
+from penstock.runtime.store.engine import BEGIN, ROLLBACK, Execute, Outcome, Program, Query, Step
+from penstock.runtime.store.kinds import Kind, Role, Values
+from penstock.runtime.store.statements import given_table
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+DIALECT = sqlite.dialect(paramstyle="qmark")
+NAMED = sqlite.dialect(paramstyle="named")
+WORDS = {
+    "integer": "INTEGER",
+    "numbered": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "bytes": "BLOB",
+    "clustered": " WITHOUT ROWID",
+    "tables": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+}
+#: SQLite's limit is 32,766 parameters a statement since 3.32.
+MAX_PARAMETERS = 32_766
+#: Statements exist for these numbers of rows; 1000 rows are six statements, and all of them fit the driver's cache.
+SIZES = (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+CACHED_STATEMENTS = 1024
+#: The first version with UPDATE … FROM and RETURNING.
+OLDEST = (3, 35, 0)
+#: Seconds in which another process may finish what it does with the file, while it is opened or read. A commit does not
+#: wait in its thread: it is tried again by the scheduler.
+PATIENCE = 5.0
+#: Not a code of SQLite.
+NO_CODE = 0xFF
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A statement around its row of parameters."""
+
+    head: str
+    row: str
+    tail: str
+
+    def text(self, rows: int) -> str:
+        """Return the statement for a number of rows."""
+        return self.head + ", ".join([self.row] * rows) + self.tail
+
+
+@cache
+def compile_kind(kind: Kind) -> Template:
+    """Compile a kind's statement once per process."""
+    compiled = cast("SQLCompiler", kind.build(given_table(kind.columns)).compile(dialect=DIALECT))
+    row = "(" + ", ".join("?" * len(kind.columns)) + ")"
+    if tuple(compiled.positiontup or ()) != kind.columns:
+        raise InvariantError(f"{kind.name}: parameters {compiled.positiontup}, given {kind.columns}")
+
+    head, _, tail = compiled.string.partition(f"VALUES {row}")
+    return Template(head + "VALUES ", row, tail)
+
+
+@cache
+def statement_text(kind: Kind, rows: int) -> str:
+    """Return the same text object each time: the driver finds its prepared statement by it."""
+    return compile_kind(kind).text(rows)
+
+
+@cache
+def compile_query(statement: ClauseElement) -> tuple[str, Mapping[str, object]]:
+    """Compile a query once per process; return its text and the parameters that are part of it."""
+    compiled = cast("SQLCompiler", statement.compile(dialect=NAMED))
+    return compiled.string, compiled.construct_params(_check=False)
+
+
+def chunks(rows: Sequence[Values], columns: int) -> Iterator[Sequence[Values]]:
+    """Cut rows into the sizes for which there are statements, few and large ones."""
+    start, largest = 0, MAX_PARAMETERS // columns
+    for size in SIZES:
+        while size <= largest and len(rows) - start >= size:
+            yield rows if size == len(rows) else rows[start : start + size]
+            start += size
+
+
+def translate(store: str, error: Exception, doing: str) -> StoreError:
+    """Return the error of ours that says what a driver's error means."""
+    # the basic code is in the low byte; errors of the driver itself (a value that it cannot bind …) have none
+    code = cast("int", getattr(error, "sqlite_errorcode", NO_CODE)) & 0xFF
+    reason = str(error)
+    if code in {NO_CODE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}:
+        return WriteConflict(doing, reason)
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull(store, reason)
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+        return StoreReadOnly(store, reason)
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StoreCorrupt(store, reason)
+    if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE}:
+        return StoreError(f"store {store}: {reason} (in {doing})")
+
+    return StoreUnavailable(store, reason)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the URL and the caller say about the file."""
+
+    name: str
+    path: Path
+    #: ``rw`` fails when there is no file, ``rwc`` makes one, ``ro`` reads.
+    mode: str
+    synchronous: str
+    #: Bounds the size of the file, in pages of 4096 bytes; 0 for none.
+    max_page_count: int = 0
+    lock: bool
+    started_at: str
+
+
+def connect(options: Options, *, reading: bool) -> sqlite3.Connection:
+    """Open the file."""
+    connection = sqlite3.connect(
+        f"{options.path.as_uri()}?mode={options.mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=PATIENCE,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    try:
+        if options.mode != "ro":
+            connection.execute("PRAGMA journal_mode=WAL")
+
+        connection.execute(f"PRAGMA synchronous={options.synchronous}")
+        if options.max_page_count:
+            connection.execute(f"PRAGMA max_page_count={options.max_page_count}")
+
+        if reading:
+            connection.execute("PRAGMA query_only=ON")
+
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+
+    return connection
+
+
+class Driver:
+    """Drives programs and queries on one connection, in the thread that opened it."""
+
+    def __init__(self, options: Options, *, reading: bool) -> None:
+        self._name = options.name
+        try:
+            self._connection = connect(options, reading=reading)
+        except sqlite3.Error as error:
+            raise translate(options.name, error, "opening") from error
+
+    def drive(self, program: Program[T]) -> T:
+        """Run a program to its end; roll back what it leaves open."""
+        try:
+            step = next(program)
+            while True:
+                step = self._answer(program, step)
+        except StopIteration as end:
+            return cast("T", end.value)
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute(ROLLBACK)
+
+    def _answer(self, program: Program[T], step: Step) -> Step:
+        try:
+            outcome = self._execute(step) if isinstance(step, Execute) else self._run(step)
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            doing = step.kind.name if isinstance(step, Execute) else step
+            trouble = translate(self._name, error, doing)
+            trouble.__cause__ = error
+            return program.throw(trouble)
+
+        return program.send(outcome)
+
+    def _run(self, text: str) -> Outcome:
+        if text == ROLLBACK and not self._connection.in_transaction:
+            return Outcome()  # some errors make SQLite roll back by itself
+
+        # IMMEDIATE takes the write lock now: a transaction that reads first and writes later can fail in between
+        return Outcome(rows=self._connection.execute("BEGIN IMMEDIATE" if text == BEGIN else text).fetchall())
+
+    def _execute(self, step: Execute) -> Outcome:
+        connection, kind = self._connection, step.kind
+        before = connection.total_changes  # the driver's rowcount ignores statements that begin with WITH
+        rows: list[Values] = []
+        numbers: list[int] = []
+        for chunk in chunks(step.rows, len(kind.columns)):
+            cursor = connection.execute(statement_text(kind, len(chunk)), list(chain.from_iterable(chunk)))
+            if kind.role is Role.NUMBERED:
+                # one statement of the only writer: its numbers follow one another
+                last = cast("int", cursor.lastrowid)
+                numbers.extend(range(last - len(chunk) + 1, last + 1))
+            elif cursor.description:
+                rows.extend(cursor.fetchall())
+
+        if kind.role is Role.GUARD and rows:
+            return Outcome(count=sum(cast("int", row[0]) for row in rows))
+
+        return Outcome(connection.total_changes - before, rows, numbers)
+
+    def look_up(self, query: Query[R], parameters: Mapping[str, object]) -> list[R]:
+        """Run a query."""
+        text, constants = compile_query(query.statement)
+        try:
+            rows = self._connection.execute(text, {**constants, **parameters}).fetchall()
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            trouble = translate(self._name, error, text)
+            # there is no unit whose fault it could be
+            raise StoreError(str(error)) if isinstance(trouble, WriteConflict) else trouble from error
+
+        return list(map(query.decode, rows))
+
+    def set_patience(self, seconds: float) -> None:
+        """Set how long a statement waits, in this thread, for the lock of another process."""
+        self._connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
+    def checkpoint(self) -> None:
+        """Bring what is in the WAL into the file, and empty the WAL."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -1,0 +1,235 @@
+"""The one state store: write units in, rows out.
+
+What is written goes through one writer (``submit``, ``commit``), filled by the functions of the facets:
+``checkpoints`` (domains, state, inbox, firings), ``runs``, ``letters`` and ``commands``. What is read goes over a
+connection of its own and sees what is committed.
+
+For the layers that write:
+
+* shards are integers, 0 where nothing is sharded; keys of state are texts, ``""`` where nothing is keyed;
+* times in rows are aware UTC datetimes, columns hold microseconds;
+* ``finish_run`` and ``release_run`` check the epoch themselves: ``fence_run`` is for units that do neither;
+* whatever a unit was refused for, its ``done`` is told on the loop, after ``submit`` has returned.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from penstock.runtime.clock import Activity
+from penstock.runtime.errors import AppError, StoreError, StoreUnavailable
+from penstock.runtime.observe import Observer, silent
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.commits import Faults
+from penstock.runtime.store.engine import BEGIN, COMMIT, Engine, Program, Query, parse_url
+from penstock.runtime.store.migrations import MIGRATIONS, check_version, migrate
+from penstock.runtime.store.rows import RUNS_PER_NODE, to_micros
+from penstock.runtime.store.sqlite import SQLiteEngine, answer, read_options
+from penstock.runtime.store.unit import Unit
+from penstock.runtime.store.writer import Done, Writer, WriterStatistics
+
+R = TypeVar("R")
+
+
+class Store:
+    """An open store. Made by ``Store.open``."""
+
+    def __init__(self, url: str, engine: Engine, writer: Writer, *, scheduler: Scheduler, activity: Activity) -> None:
+        self.url = url
+        #: Number of this start of a serving process, never used twice; 0 for one that does not serve.
+        self.node = 0
+        #: Waits for time, and holds the clock.
+        self.scheduler = scheduler
+        self._engine = engine
+        self._writer = writer
+        self._activity = activity
+        self._runs = 0
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        scheduler: Scheduler,
+        activity: Activity,
+        observer: Observer = silent,
+        faults: Faults | None = None,
+        synchronous: str = "full",
+        group_limit: int = 1000,
+        retry_timeout: float = 30.0,
+        serve: bool = True,
+        lock: bool | None = None,
+    ) -> "Store":
+        """Open a store, bring its schema up to date, and become its serving process.
+
+        Args:
+            url: ``sqlite:///file.db`` (relative) or ``sqlite:////folder/file.db`` (absolute).
+            scheduler: Waits before a commit is tried again.
+            activity: Counts what is with the writer or the reader.
+            observer: Told when a commit is tried again.
+            faults: Called at named commit points, in the writer: see ``commits.Faults``.
+            synchronous: ``full`` survives the loss of power, ``normal`` the end of the process.
+            group_limit: Units in one commit, at most.
+            retry_timeout: Seconds in which a passing trouble must pass.
+            serve: Otherwise: no lock, no migration, no node number; for reading, and small writes, beside an app.
+            lock: For tests of what the lock prevents: serve without it.
+
+        Raises:
+            ConfigError: The URL cannot be used.
+            StoreInUse: Another process serves the file.
+            SchemaVersionError: It was written by a newer Penstock.
+            StoreReadOnly: It cannot be written.
+            StoreCorrupt: It is damaged, or no database.
+            StoreUnavailable: It cannot be reached.
+        """
+        now = scheduler.clock.now()
+        options = read_options(
+            parse_url(url),
+            synchronous=synchronous,
+            serve=serve,
+            lock=serve if lock is None else lock,
+            started_at=now.isoformat(timespec="seconds"),
+        )
+        engine = SQLiteEngine(options)
+        writer = Writer(
+            engine,
+            scheduler=scheduler,
+            activity=activity,
+            observer=observer,
+            faults=faults,
+            group_limit=group_limit,
+            retry_timeout=retry_timeout,
+        )
+        store = cls(url, engine, writer, scheduler=scheduler, activity=activity)
+        activity.leave()
+        try:
+            program = serving(engine, to_micros(now), faults) if serve else visiting(engine)
+            store.node = await engine.open(lambda: program)
+        finally:
+            activity.come_back()
+
+        return store
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def new_run_id(self) -> int:
+        """Return an id for a run: grows with time, and is unique without asking the database.
+
+        Raises:
+            AppError: The store was opened without serving, so it has no number of its own.
+        """
+        if not self.node:
+            raise AppError("only a serving process numbers runs: open the store with serve=True")
+
+        self._runs += 1
+        return self.node * RUNS_PER_NODE + self._runs
+
+    def unit(self, label: str) -> Unit:
+        """Return an empty write unit."""
+        return Unit(label, self.scheduler.clock)
+
+    def submit(self, unit: Unit, done: Done) -> None:
+        """Hand a unit to the writer. Never waits; ``done`` is called on the loop, later, with the unit's error."""
+        self._writer.submit(unit, done)
+
+    async def commit(self, unit: Unit) -> None:
+        """Store a unit; return when it is committed.
+
+        A caller that is cancelled does not take its unit back.
+
+        Raises:
+            LeaseLost: A fence of the unit did not hold.
+            WriteConflict: The unit breaks a rule of the store.
+            StoreError: The store has failed.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer.submit(unit, lambda _, error: answer(done, None, error))
+        await done
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    async def read(self, query: Query[R], **parameters: object) -> list[R]:
+        """Return what a query finds among what is committed.
+
+        Raises:
+            StoreError: The store cannot be read, or is closed.
+        """
+        if self._closed:
+            raise closed(self.url)
+
+        done: asyncio.Future[list[R] | None] = asyncio.get_running_loop().create_future()
+        self._activity.leave()
+
+        def come_back(rows: list[R] | None, error: BaseException | None) -> None:
+            self._activity.come_back()
+            answer(done, rows, error)
+
+        self._engine.look_up(query, parameters, come_back)
+        return await done or []
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    @property
+    def failed(self) -> "asyncio.Future[StoreError]":
+        """Done when the store has failed for good, with the error; the app stops then."""
+        return self._writer.failed
+
+    @property
+    def error(self) -> StoreError | None:
+        """Why the store takes no more units, when it does not."""
+        return self._writer.error
+
+    def statistics(self) -> WriterStatistics:
+        """Return what was written so far."""
+        return self._writer.statistics()
+
+    def open_connections(self) -> int:
+        """Return how many connections are open."""
+        return self._engine.open_connections()
+
+    async def close(self) -> None:
+        """Answer everything that was submitted, then give the file back. A second call does nothing."""
+        if self._closed:
+            return
+
+        self._closed = True
+        await self._writer.drain()
+        self._writer.refuse(closed(self.url))
+        self._activity.leave()
+        try:
+            await self._engine.close()
+        finally:
+            self._activity.come_back()
+
+
+def closed(url: str) -> StoreError:
+    """Say that a store is closed."""
+    return StoreUnavailable(url, "it is closed")
+
+
+def serving(engine: Engine, now: int, faults: Callable[[str], None] | None) -> Program[int]:
+    """Migrate, and return the number of this start."""
+    yield from migrate(engine.name, engine.words, now, faults or nowhere)
+    yield BEGIN
+    yield f"INSERT INTO nodes (pid, started_at) VALUES ({os.getpid()}, {now})"
+    # inside the transaction no other start can be the newest
+    outcome = yield "SELECT max(id) FROM nodes"
+    yield COMMIT
+    return int(str(outcome.rows[0][0]))
+
+
+def visiting(engine: Engine) -> Program[int]:
+    """Check the version; a visitor has no number."""
+    version = yield from check_version(engine.name, engine.words)
+    if version != MIGRATIONS[-1].version:
+        raise StoreUnavailable(
+            engine.name, "its schema is older than this Penstock; an app that serves it brings it up to date"
+        )
+
+    return 0
+
+
+def nowhere(_point: str) -> None:
+    """Be no fault hook."""

@@ -1,0 +1,31 @@
+"""The write unit: what is stored whole or not at all."""
+
+from penstock.runtime.clock import Clock
+from penstock.runtime.store.kinds import Kind, Values
+
+
+class Unit:
+    """Rows that belong together: a cut, the creation of a run, a decision of the planner.
+
+    Filled by the small functions of the facets (``checkpoints``, ``runs`` …), given to ``Store.submit`` once. Within a
+    unit the order of ``add`` does not matter, but that the last row wins where two are about the same key.
+
+    Attributes:
+        label: What the unit is, for errors and fault points: ``cut``, ``run``, ``push`` …
+        rows: What is written.
+        results: After the commit: the sequence numbers of inbox rows, commands or letters, in the order of ``add``.
+        existing: After the commit: run id that was not inserted → id of the run that holds its key.
+    """
+
+    __slots__ = ("clock", "existing", "label", "results", "rows")
+
+    def __init__(self, label: str, clock: Clock) -> None:
+        self.label = label
+        self.clock = clock
+        self.rows: list[tuple[Kind, Values]] = []
+        self.results: list[int] = []
+        self.existing: dict[int, int] = {}
+
+    def add(self, kind: Kind, row: Values) -> None:
+        """Put a row into the unit; nothing is checked or written here."""
+        self.rows.append((kind, row))
