@@ -3,9 +3,9 @@
 import msgspec
 from cyclopts import App
 
-from penstock.cli.options import Json, StoreUrl
+from penstock.cli.options import Json, StoreUrl, settings
 from penstock.cli.output import Table, print_json, print_table
-from penstock.cli.stores import settings
+from penstock.runtime.urls import masked
 
 app = App(name="config", help="Look at the settings.")
 
@@ -17,12 +17,12 @@ def show(*, store: StoreUrl = None, json: Json = False) -> int:
     The origin is an argument, a variable of the environment, a configuration file, or the default.
     """
     found = settings(store)
-    values = msgspec.to_builtins(found.config)
+    values = msgspec.structs.asdict(found.config) | {"store": masked(found.config.store)}
     rows = [(name, value, found.origins[name]) for name, value in values.items()]
     if json:
         print_json({"settings": [{"name": name, "value": value, "origin": origin} for name, value, origin in rows]})
     else:
-        shown = tuple((name, str(value), origin) for name, value, origin in rows)
+        shown = tuple((name, "none" if value is None else str(value), origin) for name, value, origin in rows)
         print_table(Table(columns=("setting", "value", "origin"), rows=shown))
 
     return 0

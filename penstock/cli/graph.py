@@ -44,7 +44,7 @@ def choose(app: App, name: str | None) -> list[ComputationGraph]:
     if name is None and app.graphs:
         return [app.graphs[key] for key in sorted(app.graphs)]
 
-    if name in app.graphs:
+    if name is not None and name in app.graphs:
         return [app.graphs[name]]
 
     known = sorted(app.graphs)

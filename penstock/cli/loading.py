@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
 import traceback

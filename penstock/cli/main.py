@@ -41,9 +41,12 @@ EXTRAS = {"psutil": "demo", "uvloop": "speed"}
 
 def version() -> str:
     """Return the version of the installed package."""
-    from importlib.metadata import version as installed  # noqa: PLC0415 - slow to import, rarely asked for
+    from importlib.metadata import PackageNotFoundError, version as installed  # noqa: PLC0415 - slow, rarely needed
 
-    return installed("penstock")
+    try:
+        return installed("penstock")
+    except PackageNotFoundError:
+        return "not installed: imported from a clone"
 
 
 def build() -> App:

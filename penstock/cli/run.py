@@ -6,9 +6,8 @@ import msgspec
 
 from penstock.app import App
 from penstock.cli.loading import load
-from penstock.cli.options import Json, Reference, StoreUrl
+from penstock.cli.options import Json, Reference, StoreUrl, store_url
 from penstock.cli.output import clock_time, complain, duration, iso
-from penstock.cli.stores import store_url
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.observe import (
     CircuitChanged,
@@ -21,6 +20,7 @@ from penstock.runtime.observe import (
     RunStarted,
     StoreRetried,
 )
+from penstock.runtime.urls import masked
 
 #: What is worth a line, and the line.
 SENTENCES: dict[type[Fact], str] = {
@@ -60,7 +60,7 @@ async def serve(app: App, reference: str, *, json: bool) -> None:
             print(f"{clock_time(clock.now())}  {words}", flush=True)
 
     app.observe(tell)
-    complain(f"penstock: {reference} serves {app.config.store}; Ctrl-C stops it")
+    complain(f"penstock: {reference} serves {masked(app.config.store)}; Ctrl-C stops it")
     await app.serve()
 
 

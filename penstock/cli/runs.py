@@ -3,14 +3,19 @@
 import json as json_text
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter, validators
 
-from penstock.cli.options import Json, StoreUrl
+from penstock.cli.options import Json, StoreUrl, settings
 from penstock.cli.output import Table, clock_time, duration, iso, print_fields, print_json, print_table
-from penstock.cli.stores import read, settings
+from penstock.cli.stores import read
 from penstock.runtime.store.rows import EventsRow, RunRow, TaskRow, run_name, run_number
 from penstock.runtime.store.runs import list_runs, load_events, load_run
 from penstock.runtime.store.store import Store
+from penstock.runtime.urls import masked
+
+#: What is known about an event, by name.
+Event = dict[str, object]
 
 app = App(name="runs", help="Look at the runs in a state store.")
 
@@ -35,13 +40,13 @@ def list_(
     url = settings(store).config.store
     found = read(url, lambda opened: list_runs(opened, workflow=workflow, status=status, limit=limit))
     if json:
-        print_json({"store": url, "runs": [summary(run) for run in found]})
+        print_json({"store": masked(url), "runs": [summary(run) for run in found]})
     else:
         print_table(
             Table(
                 columns=("run", "workflow", "status", "created", "took", "origin"),
                 rows=tuple(line(run) for run in found),
-                empty=f"no runs in {url}",
+                empty=f"no such runs in {masked(url)}",
             )
         )
 
@@ -57,13 +62,18 @@ def show(run_id: RunId, /, *, store: StoreUrl = None, json: Json = False) -> int
         return await load_run(opened, number), await load_events(opened, number)
 
     run, packed = read(settings(store).config.store, ask)
-    events = [{"at": iso(row.at), **event} for row in packed for event in json_text.loads(row.events)]
+    events = [event for row in packed for event in unpack(row)]
     if json:
         print_json(details(run, events))
     else:
         print_run(run, events)
 
     return 0
+
+
+def unpack(row: EventsRow) -> list[Event]:
+    """Return the events of one decision, each with its time."""
+    return [{"at": iso(row.at), **event} for event in msgspec.json.decode(row.events, type=list[Event])]
 
 
 def summary(run: RunRow) -> dict[str, object]:
@@ -83,7 +93,7 @@ def summary(run: RunRow) -> dict[str, object]:
     }
 
 
-def details(run: RunRow, events: list[dict[str, object]]) -> dict[str, object]:
+def details(run: RunRow, events: list[Event]) -> dict[str, object]:
     """Return what --json prints about one run."""
     return {
         **summary(run),
@@ -122,7 +132,7 @@ def line(run: RunRow) -> tuple[str, ...]:
     )
 
 
-def print_run(run: RunRow, events: list[dict[str, object]]) -> None:
+def print_run(run: RunRow, events: list[Event]) -> None:
     """Print one run for people."""
     print_fields(
         [
@@ -158,7 +168,7 @@ def task_line(task: TaskRow) -> tuple[str, ...]:
     return (task.task, task.status, str(task.attempts), started, duration(seconds(task)), task.error or "")
 
 
-def event_line(event: dict[str, object]) -> tuple[str, str]:
+def event_line(event: Event) -> tuple[str, str]:
     """Return an event's line in the table of a run: its time, then what else is known."""
     words = " ".join(f"{name}={value}" for name, value in event.items() if name != "at" and value is not None)
     return str(event["at"]), words

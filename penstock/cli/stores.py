@@ -1,7 +1,6 @@
-"""Which store a command looks at, and how it is opened beside the process that serves it."""
+"""How a command opens a store beside the process that serves it."""
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -10,48 +9,49 @@ import anyio
 
 from penstock.cli.output import complain
 from penstock.runtime.clock import Activity, SystemClock
-from penstock.runtime.config import Settings, load
 from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.engine import parse_url
 from penstock.runtime.store.store import Store
+from penstock.runtime.urls import SQLITE
 
 T = TypeVar("T")
 
 
-def settings(store: str | None) -> Settings:
-    """Return the settings as an app in this directory would see them.
+def file_of(url: str) -> Path:
+    """Return the file behind a store's URL.
 
     Raises:
-        ConfigError: A setting cannot be used; all problems are named.
+        ConfigError: It has none that this version can open.
     """
-    given = {} if store is None else {"store": store_url(store)}
-    return load(given, os.environ, Path.cwd())
-
-
-def store_url(text: str) -> str:
-    """Return the URL of a store that may be given as the path of a SQLite file."""
-    return text if "://" in text else f"sqlite:///{text}"
+    return Path(parse_url(url).database or "").absolute()
 
 
 def read(url: str, query: Callable[[Store], Awaitable[T]]) -> T:
     """Open a store beside whoever serves it, ask, and close it.
 
     Raises:
+        ConfigError: The URL cannot be used, or there is no such folder.
         StoreError: The store is not there or cannot be read. It is never created, migrated or changed.
     """
+    # absolute, because the working directory is not asked for on an event loop
+    file = f"{SQLITE}{file_of(url)}"
 
     async def ask() -> T:
-        async with reading(url) as store:
+        async with reading(file) as store:
             return await query(store)
 
     return anyio.run(ask)
 
 
 @asynccontextmanager
-async def reading(url: str) -> AsyncIterator[Store]:
-    """Open a store for reading."""
+async def reading(url: str) -> AsyncGenerator[Store]:
+    """Open a store for reading.
+
+    ``mode=ro`` keeps a file as it is that was named by mistake: otherwise opening makes it a WAL database.
+    """
     scheduler = Scheduler(SystemClock(), on_error=lambda error: complain(f"penstock: {error}"))
     try:
-        store = await Store.open(url, scheduler=scheduler, activity=Activity(), serve=False)
+        store = await Store.open(f"{url}?mode=ro", scheduler=scheduler, activity=Activity(), serve=False)
         try:
             yield store
         finally:
