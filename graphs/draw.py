@@ -1,0 +1,53 @@
+"""Pictures of a graph: Mermaid text, which many tools and notebooks show."""
+
+import re
+from collections.abc import Iterator
+
+from penstock.graphs.node import Argument, Node
+from penstock.graphs.topology import Topology
+from penstock.graphs.types import members
+from penstock.runtime.calls import describe_type
+
+
+def mermaid(topology: Topology) -> str:
+    """Return a flow chart: inputs rounded, nodes square, starts as flags; edges carry the variants that pass."""
+    return "\n".join(["flowchart LR", *(f"    {line}" for line in _lines(topology))]) + "\n"
+
+
+def _lines(topology: Topology) -> Iterator[str]:
+    for name in topology.inputs:
+        if topology.consumers[name]:
+            yield f"{_id('in', name)}([{_text(name)}])"
+
+    for name, node in topology.nodes.items():
+        yield f"{_id('node', name)}[{_text(f'{name} ⏳' if node.is_async else name)}]"
+        if node.starts is not None:
+            workflow = _id("run", name)
+            yield f"{workflow}>{_text(getattr(node.starts, 'name', repr(node.starts)))}]"
+            yield f"{_id('node', name)} -. starts .-> {workflow}"
+
+    for node in topology.nodes.values():
+        for argument in node.arguments:
+            if argument.source in topology.consumers:
+                yield _edge(topology, node, argument)
+
+
+def _edge(topology: Topology, node: Node, argument: Argument) -> str:
+    source = argument.source
+    label = ""
+    if topology.is_router(source):
+        union = members(topology.type_of(source))
+        label = f"|{_text(' | '.join(describe_type(union[index]) for index in sorted(topology.accepted(argument))))}|"
+
+    arrow = "-.->" if topology.may_be_absent(source) and not argument.required else "-->"
+    start = _id("node" if source in topology.nodes else "in", source)
+    return f"{start} {arrow}{label} {_id('node', node.name)}"
+
+
+def _id(kind: str, name: str) -> str:
+    """Return an id that is no word of Mermaid's."""
+    return f"{kind}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
+
+
+def _text(text: str) -> str:
+    return '"' + text.replace('"', "#quot;") + '"'

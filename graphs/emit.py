@@ -1,0 +1,311 @@
+"""The source text of a compiled graph.
+
+Users' names appear as they are. Names that begin with an underscore are ours: ``_decide`` is the function of node
+``decide``, ``__decide_is`` the variant that it gave, ``__Trade`` a class of the user's.
+"""
+
+import builtins
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
+
+from penstock.graphs.node import Argument
+from penstock.graphs.plan import Plan, Step
+from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
+from penstock.graphs.sections import Section
+from penstock.graphs.types import takes_none
+
+#: The label of an absent input among those of its variants.
+NO_VALUE = "(absent)"
+
+
+class Source:
+    """Text in the making.
+
+    Attributes:
+        lines: The text; the first line has number 1.
+        owners: The node on whose behalf a line runs, by number.
+        variables: By node, the variable behind each parameter.
+        bindings: What the global names of the text stand for.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.owners: dict[int, str] = {}
+        self.variables: dict[str, dict[str, str]] = {}
+        self.bindings: dict[str, object] = {}
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "\n".join(self.lines) + "\n"
+
+    def add(self, depth: int, line: str, owner: str | None = None) -> None:
+        """Append a line."""
+        self.lines.append("    " * depth + line)
+        if owner is not None:
+            self.owners[len(self.lines)] = owner
+
+    def bind(self, wish: str, value: object) -> str:
+        """Give a value a global name, another one if the name stands for something else."""
+        name, number = wish, 1
+        while self.bindings.setdefault(name, value) is not value:
+            number += 1
+            name = f"{wish}_{number}"
+
+        return name
+
+
+def emit(plan: Plan) -> Source:
+    """Return the source of a plan."""
+    return _Emitter(plan).emit()
+
+
+class _Emitter:
+    """Writes one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.source = Source()
+        self.variable = variables((*plan.inputs, *plan.steps))
+        #: Inputs whose variable may hold the mark of absence.
+        self.marked = {name for name in plan.inputs if self._is_marked(name)}
+
+    def _is_marked(self, name: str) -> bool:
+        if self.plan.inputs[name].always:
+            return False
+
+        fallbacks = (
+            argument.absent
+            for step in self.plan.steps.values()
+            for argument, _ in step.edges
+            if argument.source == name
+        )
+        return name in self.plan.routers or any(fallback is not None for fallback in fallbacks)
+
+    def emit(self) -> Source:
+        add = self.source.add
+        add(0, f"{'async ' if self.plan.is_async else ''}def traverse(__inputs):")
+        for name in self.plan.inputs:
+            self._input(name)
+
+        add(1, "try:")
+        self._preset()
+        for section in self.plan.sections:
+            if section.is_inline:
+                self._run(2, section.strands[0], section, ALWAYS)
+            else:
+                self._concurrently(section)
+
+        self._return()
+        add(1, "except Exception as __error:")
+        add(2, "raise __blame(__error) from __error")
+        return self.source
+
+    # -- before the nodes ----------------------------------------------------------------------------------
+
+    def _input(self, name: str) -> None:
+        variable = self.variable[name]
+        if self.plan.inputs[name].always:
+            self.source.add(1, f"{variable} = __inputs[{name!r}]")
+        elif name in self.marked:
+            self.source.add(1, f"{variable} = __inputs.get({name!r}, __absent)")
+        else:
+            self.source.add(1, f"{variable} = __inputs.get({name!r})")
+
+        if name in self.plan.routers:
+            absent = f"{NO_VALUE!r} if {variable} is __absent else " if name in self.marked else ""
+            self.source.add(1, f"{self._mark(name)} = {absent}{self._dispatch(name)}")
+
+    def _preset(self) -> None:
+        """Give names a value that are read although the line that sets them may not have run."""
+        maybe = [
+            self._mark(name)
+            for name in self.plan.routers
+            if name in self.plan.steps and self.plan.steps[name].guard != ALWAYS
+        ]
+        woven = [name for section in self.plan.sections if not section.is_inline for name in _names(section)]
+        maybe += [name for node in woven for name in self._assigned(node) if name not in maybe]
+        if maybe:
+            self.source.add(2, f"{' = '.join(maybe)} = None")
+
+        if any(step.node.starts for step in self.plan.steps.values()):
+            self.source.add(2, "__effects = []")
+
+    def _assigned(self, node: str) -> list[str]:
+        return [self.variable[node], *([self._mark(node)] if node in self.plan.routers else [])]
+
+    # -- nodes ---------------------------------------------------------------------------------------------
+
+    def _run(self, depth: int, names: Sequence[str], section: Section, assumed: Guard) -> None:
+        """Write nodes one after another; neighbours with one guard share its ``if``."""
+        guard = assumed
+        for name in names:
+            step = self.plan.steps[name]
+            for other in section.waits.get(name, ()):
+                self.source.add(depth, f"await __{self.variable[other]}_done.wait()")
+                guard = assumed
+
+            if step.guard not in {guard, assumed}:
+                self.source.add(depth, f"if {self._condition(step.guard)}:")
+
+            guard = step.guard
+            self._node(depth + (guard != assumed), step)
+            if name in section.awaited:
+                self.source.add(depth, f"__{self.variable[name]}_done.set()")
+                guard = assumed
+
+    def _node(self, depth: int, step: Step) -> None:
+        node, variable = step.node, self.variable[step.node.name]
+        function = self.source.bind(f"_{variable}", node.fn)
+        arguments = ", ".join(self._argument(step, argument) for argument, _ in step.edges)
+        call = f"{'await ' if node.is_async else ''}{function}({arguments})"
+        self.source.add(depth, f"{variable} = {call}", node.name)
+        self.source.variables[node.name] = {a.parameter: self.variable[a.source] for a, _ in step.edges}
+        if node.name in self.plan.routers:
+            self.source.add(depth, f"{self._mark(node.name)} = {self._dispatch(node.name)}", node.name)
+
+        if node.starts is not None:
+            self._start(depth, step, node.starts.prepare)
+
+    def _start(self, depth: int, step: Step, prepare: object) -> None:
+        name, variable = step.node.name, self.variable[step.node.name]
+        if takes_none(step.node.returns) and step.node.returns not in {None, type(None)}:
+            self.source.add(depth, f"if {variable} is not None:")
+            depth += 1
+
+        self.source.bindings[f"__start_{variable}"] = prepare
+        self.source.add(depth, f"__effects.append(__effect({name!r}, __start_{variable}({variable})))", name)
+
+    def _argument(self, step: Step, argument: Argument) -> str:
+        value = self.variable[argument.source]
+        if argument.source in self.marked and not _ensures(step.guard, argument.source):
+            fallback = "None"
+            if argument.absent is not None:
+                fallback = self.source.bind(f"__{self.variable[step.node.name]}_{argument.parameter}", argument.absent)
+
+            value = f"{fallback} if {value} is __absent else {value}"
+
+        return f"{argument.parameter}={value}" if argument.by_keyword else f"({value})" if " " in value else value
+
+    # -- concurrency ---------------------------------------------------------------------------------------
+
+    def _concurrently(self, section: Section) -> None:
+        for name in _names(section):
+            if name in section.awaited:
+                self.source.add(2, f"__{self.variable[name]}_done = __Event()")
+
+        calls: list[str] = []
+        for number, strand in enumerate(section.strands, 1):
+            assumed = self._common_guard(strand, section)
+            self.source.add(2, f"async def __strand_{number}():")
+            self.source.add(3, f"nonlocal {', '.join(name for node in strand for name in self._assigned(node))}")
+            self._run(3, strand, section, assumed)
+            condition = "" if assumed == ALWAYS else f"{self._condition(assumed)} and "
+            calls.append(f"{condition}__strand_{number}()")
+
+        self.source.add(2, f"await __together({', '.join(calls)})")
+
+    def _common_guard(self, strand: Sequence[str], section: Section) -> Guard:
+        """Return a guard without which a strand is not started: shared by its nodes, known before the section."""
+        first = self.plan.steps[strand[0]].guard
+        inside = set(_names(section))
+        known = not any(router in inside for router, _ in first.routes)
+        shared = all(self.plan.steps[name].guard & first == self.plan.steps[name].guard for name in strand)
+        awaited = any(name in section.awaited for name in strand)
+        return first if known and shared and not awaited else ALWAYS
+
+    # -- conditions ----------------------------------------------------------------------------------------
+
+    def _mark(self, router: str) -> str:
+        return f"__{self.variable[router]}_is"
+
+    def _labels(self, router: str, accepted: Iterable[int]) -> list[str]:
+        variants = self.plan.routers[router]
+        return [NO_VALUE if index == ABSENT else variants[index].label for index in sorted(accepted)]
+
+    def _dispatch(self, router: str) -> str:
+        value = self.variable[router]
+        tests = [f"{variant.label!r} if {self._is_variant(value, variant)}" for variant in self.plan.routers[router]]
+        return f"{' else '.join(tests)} else __wrong({router!r}, {value})"
+
+    def _is_variant(self, value: str, variant: Variant) -> str:
+        if variant.classes == (type(None),):
+            return f"{value} is None"
+
+        names = [self.source.bind(f"__{cls.__name__}", cls) for cls in variant.classes]
+        return f"isinstance({value}, {names[0]})" if len(names) == 1 else f"isinstance({value}, ({', '.join(names)}))"
+
+    def _condition(self, guard: Guard) -> str:
+        """Return a guard as an expression, without what its routers' own guards ensure."""
+        routers = [name for name, _ in guard.routes if name in self.plan.steps]
+        ensured = [self.plan.steps[name].guard for name in routers]
+        present = {name for name in guard.present if not any(name in other.present for other in ensured)}
+        routes = {
+            router: accepted
+            for router, accepted in guard.routes
+            if not any((router, accepted) in other.routes for other in ensured)
+        }
+        parts = [f"{self.variable[name]} is not __absent" for name in self.plan.gates if name in present]
+        parts += [self._is_one_of(name, routes[name]) for name in self.plan.routers if name in routes]
+        return " and ".join(parts)
+
+    def _is_one_of(self, router: str, accepted: frozenset[int]) -> str:
+        labels = self._labels(router, accepted)
+        return (
+            f"{self._mark(router)} == {labels[0]!r}" if len(labels) == 1 else f"{self._mark(router)} in {(*labels,)!r}"
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def _return(self) -> None:
+        if all(guard == ALWAYS for guard in self.plan.outputs.values()):
+            outputs = f"{{{', '.join(f'{name!r}: {self.variable[name]}' for name in self.plan.outputs)}}}"
+        else:
+            outputs = "__outputs"
+            self.source.add(2, "__outputs = {}")
+            self._outputs()
+
+        effects = "__effects" if any(step.node.starts for step in self.plan.steps.values()) else "()"
+        self.source.add(2, f"return __result({outputs}, {effects}, __paths[{self._facts()}])")
+
+    def _outputs(self) -> None:
+        previous = ALWAYS
+        for name, guard in self.plan.outputs.items():
+            if guard not in {ALWAYS, previous}:
+                self.source.add(2, f"if {self._condition(guard)}:")
+
+            previous = guard
+            self.source.add(2 + (guard != ALWAYS), f"__outputs[{name!r}] = {self.variable[name]}")
+
+    def _facts(self) -> str:
+        """Return what tells the ways of a traversal apart."""
+        facts = [f"{self.variable[name]} is not __absent" for name in self.plan.gates]
+        facts += [self._mark(name) for name in self.plan.routers]
+        return ", ".join(facts) if facts else "()"
+
+
+def variables(names: Iterable[str]) -> Mapping[str, str]:
+    """Return a variable for each name: the name itself, unless it is taken, ours, or no name in Python."""
+    found: dict[str, str] = {}
+    taken = set(names)
+    for name in names:
+        variable = name
+        if name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
+            variable = "v" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+            while variable in taken:
+                variable += "_"
+
+            taken.add(variable)
+
+        found[name] = variable
+
+    return found
+
+
+def _names(section: Section) -> list[str]:
+    return [name for strand in section.strands for name in strand]
+
+
+def _ensures(guard: Guard, name: str) -> bool:
+    """Tell whether an input is there when the guard holds."""
+    return name in guard.present or any(source == name and ABSENT not in accepted for source, accepted in guard.routes)

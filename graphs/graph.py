@@ -1,0 +1,299 @@
+"""A computation graph: functions joined by the names of their parameters, checked as a whole, compiled once.
+
+A graph holds no run-time state: one definition may serve several apps, and a traversal leaves nothing behind in it.
+"""
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar, overload
+
+from typing_extensions import override
+
+from penstock.graphs.compile import Compiled
+from penstock.graphs.draw import mermaid
+from penstock.graphs.inputs import Declared, Edge, declared_inputs, reactor_inputs
+from penstock.graphs.node import Declaration, Input, Node, NodeFunction, captured, place, unread
+from penstock.graphs.plan import Checked, check
+from penstock.graphs.result import GraphResult
+from penstock.graphs.topology import Topology
+from penstock.graphs.types import members
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.effects import Startable
+from penstock.runtime.errors import DefinitionError, GraphError
+
+F = TypeVar("F", bound=NodeFunction)
+
+
+class ComputationGraph:
+    """A graph of functions that runs as a whole: when its reactor fires, when a task invokes it, or by hand.
+
+    Args:
+        name: Unique among the graphs of an app.
+        reactor: Whose firings run it. Its inputs are the reactor's accumulators; each may be absent.
+        inputs: The declared inputs of a graph without reactor: a struct, dataclass or TypedDict class, or types by
+            name. All are required but those with a default, with ``NotRequired``, or (types by name) with ``| None``.
+
+    A node's parameters name its inputs: inputs of the graph, or other nodes. The types are checked where both ends have
+    one: a parameter without annotation accepts every variant, and what a node without one returns fits every parameter.
+    Values are passed by reference and must not be changed; return types are not looked at, except for those of routers.
+    """
+
+    def __init__(self, name: str, *, reactor: Reactor | None = None, inputs: Declared | None = None) -> None:
+        self.name = name
+        self.reactor = reactor
+        self._inputs: dict[str, Input] = {}
+        self._problems: list[str] = []
+        self._declarations: dict[str, Declaration] = {}
+        self._compiled: Compiled | None = None
+        self._edge: Edge | None = None
+        self._declare_inputs(reactor, inputs)
+
+    def _declare_inputs(self, reactor: object, inputs: Declared | None) -> None:
+        where = f"graph {self.name!r}"
+        if not self.name:
+            self._problems.append("a graph has an empty name: it is what errors, metrics and the store call it")
+
+        if (reactor is None) == (inputs is None):
+            both = "not both" if inputs is not None else "a graph takes its inputs from one of them"
+            self._problems.append(f"{where}: give reactor=… or inputs=…, {both}")
+        elif isinstance(reactor, Reactor):
+            self._inputs = reactor_inputs(reactor)
+        elif reactor is not None:
+            self._problems.append(f"{where}: reactor={reactor!r} is not a Reactor: give the Reactor itself")
+        elif inputs is not None:
+            try:
+                self._inputs = declared_inputs(inputs)
+            except DefinitionError as error:
+                self._problems += [f"{where}: {problem}" for problem in error.problems]
+
+    @override
+    def __repr__(self) -> str:
+        return f"<graph {self.name!r} of {', '.join(self._declarations) or 'no nodes'}>"
+
+    # -- declaring -----------------------------------------------------------------------------------------
+
+    @overload
+    def node(self, fn: F, /) -> F: ...
+
+    @overload
+    def node(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        inputs: Mapping[str, NodeFunction | str] | None = None,
+        starts: Startable | None = None,
+        terminals: Sequence[object] = (),
+    ) -> Callable[[F], F]: ...
+
+    def node(
+        self,
+        fn: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        inputs: Mapping[str, NodeFunction | str] | None = None,
+        starts: Startable | None = None,
+        terminals: Sequence[object] = (),
+    ) -> F | Callable[[F], F]:
+        """Make a function a node of this graph, and return it unchanged.
+
+        Nothing is raised here: ``check`` reports whatever is wrong.
+
+        Args:
+            fn: ``def`` (runs in-line: pure and short) or ``async def``.
+            name: Under which other nodes name it; its own name by default.
+            inputs: The node or input that a parameter takes, where it is not called like the parameter.
+            starts: The workflow of which the value starts a run. The node is the end of its path. When its union names
+                ``None``, that starts nothing.
+            terminals: Variants of a router's union at which the path ends: they are outputs. ``(None,)`` for None.
+        """
+
+        def declare(function: F, frames: int = 2) -> F:
+            self._declare(
+                Declaration(
+                    name=name or str(getattr(function, "__name__", type(function).__name__)),
+                    fn=function,
+                    renamed={parameter: self._name_of(parameter, source) for parameter, source in renamed.items()},
+                    starts=starts,
+                    terminals=tuple(terminals),
+                    localns=captured(function, frames),
+                )
+            )
+            return function
+
+        renamed = inputs or {}
+        return declare if fn is None else declare(fn, 3)
+
+    def _declare(self, declaration: Declaration) -> None:
+        other = self._declarations.get(declaration.name)
+        if other is not None and not declaration.replaces(other):
+            places = f"{place(other.fn)} and {place(declaration.fn)}"
+            self._problems.append(
+                f"graph {self.name!r}: two nodes are called {declaration.name!r} ({places}): rename one of them, or"
+                f" write name='...'"
+            )
+        else:
+            self._declarations[declaration.name] = declaration
+            self._compiled = self._edge = None
+
+    def _name_of(self, parameter: str, source: NodeFunction | str) -> str:
+        """Return the name of what ``inputs=`` gives for a parameter: a node's function, an accumulator, or a name."""
+        if isinstance(source, str):
+            return source
+
+        known: dict[str, object] = {name: declaration.fn for name, declaration in self._declarations.items()}
+        if isinstance(self.reactor, Reactor):
+            known |= self.reactor.accumulators
+
+        for name, value in known.items():
+            if value is source:
+                return name
+
+        self._problems.append(
+            f"graph {self.name!r}: inputs= gives {source!r} for {parameter!r}, which is no node of this graph (yet)"
+            f" and no input: declare that node before this one"
+        )
+        return parameter
+
+    # -- checking ------------------------------------------------------------------------------------------
+
+    def check(self) -> list[str]:
+        """Return all problems, each naming graph and node and saying what to write instead; nothing runs."""
+        return self._examine()[0]
+
+    def notes(self) -> list[str]:
+        """Return what is legal but perhaps not meant, such as inputs that no node takes."""
+        return list(check(self._topology()[0]).notes)
+
+    def _examine(self) -> tuple[list[str], Checked]:
+        topology, problems = self._topology()
+        checked = check(topology)
+        try:
+            self._edge = Edge(self.name, self._inputs, none_is_absent=self.reactor is not None)
+        except DefinitionError as error:
+            problems += [f"graph {self.name!r}: {problem}" for problem in error.problems]
+
+        return [*problems, *checked.problems], checked
+
+    def _topology(self) -> tuple[Topology, list[str]]:
+        """Read the declarations; a node that cannot be read stands there without edges."""
+        problems = list(self._problems)
+        nodes: dict[str, Node] = {}
+        for name, declaration in self._declarations.items():
+            try:
+                nodes[name] = declaration.read()
+            except DefinitionError as error:
+                problems += [f"graph {self.name!r}: {problem}" for problem in error.problems]
+                nodes[name] = unread(declaration)
+
+        origin = f"inputs of reactor {self.reactor.name!r}" if isinstance(self.reactor, Reactor) else "declared inputs"
+        return Topology(self.name, origin, self._inputs, nodes, whole=not problems), problems
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    @property
+    def input_types(self) -> Mapping[str, object]:
+        """The type of each input, by name."""
+        return {name: given.type for name, given in self._inputs.items()}
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """The inputs by name: type, whether a value is always there, default."""
+        return self._inputs
+
+    @property
+    def terminals(self) -> Mapping[str, object]:
+        """The type of each output, by terminal node, as declared; that of a router's end holds only those variants."""
+        topology = self._topology()[0]
+        found: dict[str, object] = {}
+        for name, node in topology.nodes.items():
+            if not topology.consumers[name]:
+                found[name] = node.returns
+            elif ends := topology.ends(node):
+                variants = members(node.returns)
+                found[name] = typing.Union[tuple(variants[index] for index in sorted(ends))]  # noqa: UP007
+
+        return found
+
+    @property
+    def starts(self) -> Mapping[str, Startable]:
+        """The workflows that nodes start, by node."""
+        return {name: node.starts for name, node in self._declarations.items() if node.starts is not None}
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a node is ``async def``."""
+        return self.compiled.is_async
+
+    def draw(self, form: Literal["mermaid"] = "mermaid") -> str:
+        """Return a picture of the graph as text; also of one that has problems."""
+        if form != "mermaid":
+            raise ValueError(f"draw({form!r}) is not there yet: use draw('mermaid')")
+
+        return mermaid(self._topology()[0])
+
+    def explain(self) -> str:
+        """Return the source of the compiled graph.
+
+        Raises:
+            DefinitionError: The graph has problems.
+        """
+        return self.compiled.text
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    @property
+    def compiled(self) -> Compiled:
+        """The graph as a function; made at first use.
+
+        Raises:
+            DefinitionError: The graph has problems.
+        """
+        if self._compiled is None:
+            problems, checked = self._examine()
+            if problems or checked.plan is None:
+                raise DefinitionError(*problems)
+
+            self._compiled = Compiled(checked.plan)
+
+        return self._compiled
+
+    async def run(self, /, **inputs: object) -> GraphResult:
+        """Run the graph once, alone. Effects are returned, not carried out.
+
+        Args:
+            inputs: By name. Values that do not have the declared type are converted (a mapping to a struct, say).
+                Those of a reactor's inputs that are left out, or None, are absent.
+
+        Raises:
+            DefinitionError: The graph has problems.
+            DecodeError: An input does not fit, is missing, or is none of the graph's.
+            NodeFailed: A node raised; its exception is chained.
+        """
+        compiled = self.compiled
+        values = self._convert(inputs)
+        return await compiled.acall(values) if compiled.is_async else compiled.call(values)
+
+    def run_sync(self, /, **inputs: object) -> GraphResult:
+        """Run a graph whose nodes are all ``def``, as ``run`` does.
+
+        Raises:
+            GraphError: A node is ``async def``.
+        """
+        compiled = self.compiled
+        if compiled.is_async:
+            waiting = ", ".join(name for name, node in self._topology()[0].nodes.items() if node.is_async)
+            call = f"{self.name}.run(...)"
+            raise GraphError(
+                f"graph {self.name!r} cannot run synchronously, since {waiting} waits: write `await {call}`, or"
+                f" `asyncio.run({call})` where no event loop runs"
+            )
+
+        return compiled.call(self._convert(inputs))
+
+    def _convert(self, inputs: Mapping[str, object]) -> Mapping[str, object]:
+        if self._edge is None:
+            self._edge = Edge(self.name, self._inputs, none_is_absent=self.reactor is not None)
+
+        return self._edge.convert(inputs)

@@ -1,0 +1,59 @@
+"""A graph as the subscriber of a reactor: firings come in, results and keyed effects go out."""
+
+from collections.abc import Sequence
+
+from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.result import GraphResult, NodeEffect
+from penstock.reactors.firing import Firing, Outcome
+from penstock.runtime.effects import Recorded
+
+
+class GraphSubscriber:
+    """Runs a compiled graph for each firing.
+
+    Attributes:
+        name: Name of the graph.
+        is_async: Whether a node waits; then ``arun`` is called.
+
+    Raises:
+        DefinitionError: The graph has problems.
+    """
+
+    def __init__(self, graph: ComputationGraph) -> None:
+        self.name = graph.name
+        compiled = graph.compiled
+        self.is_async = compiled.is_async
+        self._call = compiled.call
+        self._acall = compiled.acall
+
+    def run(self, firing: Firing) -> Outcome:
+        """Traverse the graph at once.
+
+        Raises:
+            NodeFailed: A node raised; its exception is chained.
+        """
+        result = self._call(firing.inputs)
+        return self._outcome(firing, result) if result.effects else Outcome((), result)
+
+    async def arun(self, firing: Firing) -> Outcome:
+        """Traverse the graph, waiting where a node waits; raises as ``run`` does."""
+        result = await self._acall(firing.inputs)
+        return self._outcome(firing, result) if result.effects else Outcome((), result)
+
+    def _outcome(self, firing: Firing, result: GraphResult) -> Outcome:
+        return Outcome(recorded(firing.id, self.name, result.effects), result)
+
+
+def recorded(firing: str, graph: str, effects: Sequence[NodeEffect]) -> list[Recorded]:
+    """Return the effects with the keys that make each happen once, however often the firing is repeated.
+
+    The index counts the effects of one node, so a key does not depend on which other nodes ran, or in which order.
+    """
+    counts: dict[str, int] = {}
+    found: list[Recorded] = []
+    for effect in effects:
+        index = counts.get(effect.node, 0)
+        counts[effect.node] = index + 1
+        found.append(Recorded(key=f"{firing}/{graph}/{effect.node}/{index}", effect=effect.effect))
+
+    return found
