@@ -17,9 +17,9 @@ def blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
 
 
-def table(name: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table below the header row that begins with ``heading``, without their backticks."""
+def table(name: str, heading: str, occurrence: int = 0) -> list[list[str]]:
+    """Return the cells below a header row that begins with ``heading``; those that are code come without backticks."""
     lines = page(name).splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    start = [index for index, line in enumerate(lines) if line.startswith(f"| {heading} |")][occurrence]
     rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
-    return [[cell.strip().strip("`") for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+    return [[re.sub(r"^`([^`]*)`$", r"\1", cell.strip()) for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]

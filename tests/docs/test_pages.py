@@ -24,3 +24,32 @@ def test_every_verb_is_on_the_page_of_the_command_line() -> None:
 
 def test_exit_codes_on_the_page_are_those_of_the_code() -> None:
     assert [int(row[0]) for row in table("docs/cli.md", "code")] == [0, FAILED, MISUSED, INTERRUPTED, READER_GONE]
+
+
+def documented(command: str) -> set[str]:
+    """Return the keys that the page names for a command."""
+    import re
+
+    rows = {row[0]: row[1] for row in table("docs/cli.md", "command", occurrence=1)}
+    return set(re.findall(r"`(\w+)`", rows[command]))
+
+
+def test_keys_of_runs_on_the_page_are_those_of_the_code() -> None:
+    from datetime import UTC, datetime
+
+    from penstock.cli.runs import details, summary
+    from penstock.runtime.store.rows import RunRow
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    run = RunRow(
+        id=1, workflow="w", structure_version="s", code_version="c", status="running", input="{}", created_at=at
+    )
+    assert documented("runs list") == {"store", "runs", *summary(run)}
+    assert documented("runs show") == set(details(run, [])) - set(summary(run))
+
+
+def test_keys_of_findings_on_the_page_are_those_of_the_code() -> None:
+    from penstock.cli.doctor import Finding
+
+    states = {"ok", "note", "warning", "problem"}
+    assert documented("doctor") == {"findings", *states, *Finding.__struct_fields__}
