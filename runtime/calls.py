@@ -218,9 +218,14 @@ def _refuse_gathering(name: str, parameters: Mapping[str, Parameter]) -> None:
 
 
 def _hints(target: Callable[..., object], name: str, localns: Mapping[str, object] | None) -> dict[str, object]:
-    """Return the resolved annotations. A name is looked up near the declaration first, then in the module."""
+    """Return the resolved annotations."""
     function = inspect.unwrap(getattr(target, "__func__", target))
-    names = {**_closure(function), **(localns or {})}
+    names = dict(localns or {})
+    if "<locals>" not in getattr(function, "__qualname__", ""):
+        # declared in a module, which need not be the one where the decorator is applied: its own names come first
+        names |= getattr(function, "__globals__", {})
+
+    names |= _closure(function)
     try:
         return dict(typing.get_type_hints(function, localns=names, include_extras=True))
     except NameError as error:

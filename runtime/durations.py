@@ -13,7 +13,7 @@ Duration = float | int | str | timedelta
 #: Units by name, in seconds, the largest first: the order in which a string names them.
 UNITS = {"d": Decimal(86_400), "h": Decimal(3_600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
 FORMS = 'write seconds (0.25), or a text such as "250ms", "5s", "1m30s", "2h", "1d"'
-PATTERN = re.compile(r"\s*".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}(?![a-z]))?" for unit in UNITS))
+PATTERN = re.compile(r"\s*".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}(?![a-z]))?" for unit in UNITS), re.ASCII)
 
 
 def seconds(
