@@ -1,9 +1,9 @@
 """The first layer: events come in, boundaries go out.
 
-An accumulator is a function from an event to a boundary. ``passthrough`` ones are fed by pushes, ``polling`` ones ask a
-function, ``stream`` ones read a source that knows its positions. Each processes one event at a time, in order; position,
-state and boundary change in one step after the function returned, and on an error the old state stays. What cannot be
-decoded or processed becomes a dead letter, and the next event is processed.
+An accumulator is a function from an event to a boundary. ``passthrough`` ones are fed by pushes, ``polling`` ones ask
+a function, ``stream`` ones read a source that knows its positions. Each processes one event at a time, in order;
+position, state and boundary change in one step after the function returned, and on an error the old state stays. What
+cannot be decoded or processed becomes a dead letter, and the next event is processed.
 """
 
 from penstock.accumulators.accumulator import Accumulator as Accumulator, Overflow as Overflow

@@ -9,6 +9,9 @@ import types
 from collections.abc import Callable
 from typing import Generic, Literal, TypeVar, Union, get_args, get_origin
 
+from typing_extensions import override
+
+from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DefinitionError
@@ -45,6 +48,7 @@ class AnyAccumulator:
         output_type: The type of the boundaries, without None.
         durable: Whether pushed events are journalled before ``push`` returns.
         overflow: What happens when the ingress is saturated.
+        source: What feeds it by itself; accumulators with the same source belong together.
         capacity: Pushed events that may wait; the app's ``ingress_limit`` when None.
     """
 
@@ -68,6 +72,7 @@ class AnyAccumulator:
         self.capacity = capacity
         self.input_type = event
         self.output_type = value
+        self.source: Source | None = None
         problems = option_problems(self.name, overflow, capacity)
         if problems:
             raise DefinitionError(*problems)
@@ -75,6 +80,7 @@ class AnyAccumulator:
         self.input_codec: Codec[object] = Codec(event, part=self.name)
         self.output_codec: Codec[object] = Codec(value, part=self.name)
 
+    @override
     def __repr__(self) -> str:
         ends = f"{describe_type(self.input_type)} -> {describe_type(self.output_type)}"
         return f"<{self.kind} accumulator {self.name!r}: {ends}>"

@@ -80,7 +80,7 @@ def read_function(
     fn: Callable[[In], Out | None], localns: Mapping[str, object]
 ) -> tuple[Function[object], object, object]:
     """Return the function with the types of its event and its boundaries."""
-    function: Function[object] = Function.of(fn, localns=localns)
+    function = Function[object].of(fn, localns=localns)
     problems = [*event_problems(function), *body_problems(function, "return the event")]
     value = value_type(function, function.returns, problems)
     if problems:

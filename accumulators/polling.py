@@ -96,7 +96,7 @@ def polling_accumulator(
 
 def read_poll(fn: Poll[Out], localns: Mapping[str, object]) -> tuple[Function[object], object]:
     """Return the function with the type of what it returns."""
-    function: Function[object] = Function.of(fn, localns=localns)
+    function = Function[object].of(fn, localns=localns)
     problems = body_problems(function, "return what you found")
     if function.parameters:
         names = ", ".join(function.parameters)

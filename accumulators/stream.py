@@ -1,7 +1,7 @@
 """Stream: fed by a source that knows its positions; the function may carry state from one event to the next.
 
-Position, state and boundary change in one step, and are committed together: after a crash the source is asked to go on
-behind the last committed position, with the state as it was there.
+Position, state and boundary change in one step, and are committed together: after a crash the source is asked to go
+on behind the last committed position, with the state as it was there.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ class StreamAccumulator(Accumulator[In, Out]):
         super().__init__(
             function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
-        self.source = source
+        self.source: Source = source
         self.memory = memory
 
     def __call__(self, event: In, *state: object) -> object:
@@ -166,7 +166,7 @@ def read_plain(fn: Callable[..., object], localns: Mapping[str, object]) -> Read
 
 def read_fold(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
     """Return a function that carries state, with the types of its event, its boundaries and its state."""
-    function: Function[object] = Function.of(fn, localns=localns)
+    function = Function[object].of(fn, localns=localns)
     shape = f"write `def {function.name}(event: Trade, state: float) -> tuple[float, float | None]`"
     parameters = list(function.parameters.values())
     returned = get_args(function.returns) if get_origin(function.returns) is tuple else ()

@@ -1,7 +1,8 @@
 """The second layer: boundaries come in, firings go out.
 
-A reactor keeps the newest value of each input per key and fires its graphs, with a snapshot, when its criteria hold. What
-is connected by sources, accumulators and reactors is one domain: the unit that is checkpointed, owned and recovered.
+A reactor keeps the newest value of each input per key and fires its graphs, with a snapshot, when its criteria hold.
+What is connected by sources, accumulators and reactors is one domain: the unit that is checkpointed, owned and
+recovered.
 """
 
 from penstock.reactors.criteria import Criterion as Criterion, when_all as when_all, when_any as when_any

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Literal, cast, get_type_hints
 
 import msgspec
+from typing_extensions import override
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.reactors.criteria import Criterion, when_any
@@ -29,6 +30,7 @@ class Broadcast:
     def __init__(self, accumulator: AnyAccumulator) -> None:
         self.accumulator = accumulator
 
+    @override
     def __repr__(self) -> str:
         return f"broadcast({self.accumulator.name})"
 
@@ -99,16 +101,17 @@ class Reactor:
 
         self.key_ttl = None if key_ttl is None else durations.seconds(key_ttl, name=f"Reactor({name!r}, key_ttl=…)")
 
+    @override
     def __repr__(self) -> str:
         return f"<reactor {self.name!r} of {', '.join(self.accumulators)}>"
 
 
-def unwrap(item: AnyAccumulator | Broadcast) -> AnyAccumulator:
+def unwrap(item: object) -> AnyAccumulator:
     """Return the accumulator of an input."""
     if isinstance(item, Broadcast):
         return item.accumulator
 
-    if isinstance(cast("object", item), AnyAccumulator):
+    if isinstance(item, AnyAccumulator):
         return item
 
     raise DefinitionError(

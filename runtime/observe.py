@@ -51,6 +51,15 @@ class DomainLost(Fact, frozen=True, kw_only=True):
     epoch: int
 
 
+class StateIgnored(Fact, frozen=True, kw_only=True):
+    """Something stored was passed over at the start, because the code no longer has what it belongs to."""
+
+    part: str
+    #: ``graph 'x'``, ``input 'y'``, ``key 'z'`` …
+    what: str
+    reason: str
+
+
 class RunStarted(Fact, frozen=True, kw_only=True):
     """A run was committed to the store and is known to the worker."""
 

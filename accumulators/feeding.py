@@ -1,0 +1,64 @@
+"""What brings events into accumulators by itself: polls and sources. Bodies for the supervisor, which restarts them."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.polling import PollingAccumulator
+from penstock.accumulators.stream import StreamAccumulator
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.threads import Threads
+
+Body = Callable[[], Awaitable[None]]
+
+
+def feeder(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> Body | None:
+    """Return what feeds an accumulator; None for one that is fed by pushes alone."""
+    if isinstance(accumulator.definition, PollingAccumulator):
+        return lambda: poll(accumulator, scheduler, threads)
+
+    if isinstance(accumulator.definition, StreamAccumulator):
+        return lambda: stream(accumulator)
+
+    return None
+
+
+async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
+    """Ask at once and then at every tick; a poll that takes longer than an interval skips ticks."""
+    definition = cast("PollingAccumulator[object]", accumulator.definition)
+    async for _missed in scheduler.ticks(definition.interval, immediately=True):
+        if accumulator.gate.full:
+            accumulator.refused += 1
+            continue
+
+        try:
+            await accumulator.answer(await ask(definition, threads))
+        except Exception as error:
+            accumulator.health, accumulator.error = "disconnected", repr(error)
+            raise
+
+        accumulator.health, accumulator.error = "live", None
+
+
+async def ask(definition: PollingAccumulator[object], threads: Threads) -> object:
+    """Call the user's function: on the loop when it waits, else in a thread."""
+    fn = definition.function.fn
+    if not definition.function.is_async:
+        return await threads.run(fn)
+
+    returned = fn()
+    return await returned if inspect.isawaitable(returned) else returned
+
+
+async def stream(accumulator: LiveAccumulator) -> None:
+    """Let the source bring events until it ends."""
+    definition = cast("StreamAccumulator[object, object]", accumulator.definition)
+    accumulator.health = "live"
+    try:
+        await definition.source.run(accumulator, accumulator.newest_positions())
+    except Exception as error:
+        accumulator.health, accumulator.error = "disconnected", repr(error)
+        raise
+
+    accumulator.health, accumulator.error = "ended", None

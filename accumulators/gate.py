@@ -1,0 +1,88 @@
+"""The gate at the ingress of a domain: who may bring events in now, and whose turn on the loop it is.
+
+Two things close it. *Full*: the domain cannot take effects any more until a cut commits. *The end of a time slice*: a
+source that never waits would hold the loop; it is told to wait, and ``ready`` gives the others their turn. Accepting
+an event never waits and never fails because of the gate; whoever brings events asks it before the next one.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from anyio.lowlevel import checkpoint
+
+#: Seconds for which events are processed before the loop gets its turn …
+SLICE = 0.005
+#: … and events after which it gets its turn in any case (a mask: one less than a power of two).
+SLICE_EVENTS = 1023
+
+
+class Gate:
+    """One per domain; shared by all that bring events in and by all that fire.
+
+    Attributes:
+        shut: Whether the next event should wait, for whichever reason; read for every event.
+        full: Whether the domain cannot take more.
+        gone: Why there is nothing behind the gate any more; None while there is.
+    """
+
+    __slots__ = ("_monotonic", "_slice_end", "_waiters", "full", "gone", "shut")
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._slice_end = 0.0
+        self._waiters: list[asyncio.Future[None]] = []
+        self.shut = False
+        self.full = False
+        self.gone: Exception | None = None
+
+    def end_slice(self) -> None:
+        """Let the loop have its turn before the next event."""
+        self.shut = True
+
+    def watch(self, now: float) -> bool:
+        """Tell whether the time slice is over; ``now`` is what the clock showed a moment ago."""
+        if now < self._slice_end:
+            return False
+
+        self.shut = True
+        return True
+
+    def begin_slice(self) -> None:
+        """Note that the loop had its turn."""
+        self._slice_end = self._monotonic() + SLICE
+        self.shut = self.full
+
+    def close(self) -> None:
+        """Let nobody in: the domain is full."""
+        self.full = self.shut = True
+
+    def open(self) -> None:
+        """Let those in who wait."""
+        self.full = self.shut = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def leave(self, reason: Exception) -> None:
+        """Say that there is nothing behind the gate any more; those who wait get the reason."""
+        self.gone = reason
+        self.open()
+        self.full = self.shut = True
+
+    async def ready(self) -> None:
+        """Wait until the domain can take more, and give other work on the loop its turn in any case.
+
+        Raises:
+            Exception: What ``leave`` was given.
+        """
+        await checkpoint()
+        while self.full and self.gone is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+        if self.gone is not None:
+            raise self.gone
+
+        self.begin_slice()

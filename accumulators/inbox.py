@@ -1,0 +1,149 @@
+"""The journal of a domain's durable accumulators: first the row is committed, then the event is applied.
+
+One unit of rows is with the store at a time; what is pushed meanwhile gathers in the next one. So the order in which
+rows are committed, numbered and applied is one and the same, whatever the store does with several units at once, and
+a restart replays what was not consumed in the order in which it would have been applied.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from penstock.accumulators.live import LiveAccumulator
+from penstock.runtime.errors import StoreError
+from penstock.runtime.store import checkpoints
+from penstock.runtime.store.store import Store
+from penstock.runtime.store.unit import Unit
+
+#: Rows in one unit, at most.
+MOST_ROWS = 1000
+
+
+class Entry:
+    """One pushed event on its way to its row."""
+
+    __slots__ = ("accumulator", "done", "event", "payload")
+
+    def __init__(self, accumulator: LiveAccumulator, payload: bytes, event: object) -> None:
+        self.accumulator = accumulator
+        self.payload = payload
+        self.event = event
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Inbox:
+    """Journals pushed events.
+
+    Args:
+        store: Where the rows go.
+        domain: Name of the domain.
+        shard: Its shard.
+        lose: Called with the error when the domain turns out to have another owner.
+    """
+
+    def __init__(self, store: Store, domain: str, shard: int, lose: Callable[[StoreError], None]) -> None:
+        self._store = store
+        self._domain, self._shard = domain, shard
+        self._lose = lose
+        self._epoch = 0
+        self._opened = False
+        self._scheduled = False
+        self._entries: list[Entry] = []
+        self._sent: Sequence[Entry] = ()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for its row."""
+        return not self._entries and not self._sent
+
+    def open(self, epoch: int) -> None:
+        """Commit rows from now on; what was pushed before follows what was replayed."""
+        self._epoch = epoch
+        self._opened = True
+        self._flush()
+
+    async def journal(self, accumulator: LiveAccumulator, payload: bytes, event: object) -> None:
+        """Commit a row, then apply the event; waits while too many of the accumulator's pushes wait.
+
+        Raises:
+            StoreError: The row is not committed.
+        """
+        while accumulator.waiting >= accumulator.capacity:
+            await self._room()
+
+        entry = Entry(accumulator, payload, event)
+        accumulator.waiting += 1
+        self._entries.append(entry)
+        if not self._scheduled:
+            # at the next turn of the loop, so that all that is pushed in this one shares a unit
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+        await entry.done
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing waits for its row."""
+        while not self.idle:
+            await self._room()
+
+    def fail(self, error: Exception) -> None:
+        """Refuse what waits for its row, and let nothing follow."""
+        self._opened = False
+        entries, self._entries = [*self._sent, *self._entries], []
+        self._sent = ()
+        refuse(entries, error)
+        self._wake()
+
+    def _room(self) -> "asyncio.Future[None]":
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def _flush(self) -> None:
+        """Hand the next unit to the store, unless one is there."""
+        self._scheduled = False
+        if not self._opened or self._sent or not self._entries:
+            return
+
+        self._sent, self._entries = self._entries[:MOST_ROWS], self._entries[MOST_ROWS:]
+        unit = self._store.unit("push")
+        checkpoints.fence(unit, self._domain, self._shard, self._epoch)
+        for entry in self._sent:
+            checkpoints.add_inbox(unit, self._domain, self._shard, entry.accumulator.name, entry.payload)
+
+        self._store.submit(unit, self._committed)
+
+    def _committed(self, unit: Unit, error: StoreError | None) -> None:
+        sent, self._sent = self._sent, ()
+        if error is not None:
+            refuse(sent, error)
+            self._lose(error)
+        else:
+            self._flush()  # before the events are applied: the writer is not kept waiting
+            apply(sent, unit.results)
+
+        self._flush()
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def apply(entries: Sequence[Entry], rows: Iterable[int]) -> None:
+    """Apply journalled events in the order of their rows, and tell whoever pushed them."""
+    for entry, row in zip(entries, rows, strict=False):
+        entry.accumulator.waiting -= 1
+        entry.accumulator.apply(row, entry.event)
+        if not entry.done.done():
+            entry.done.set_result(None)
+
+
+def refuse(entries: Iterable[Entry], error: Exception) -> None:
+    """Tell whoever pushed events that they are not taken."""
+    for entry in entries:
+        entry.accumulator.waiting -= 1
+        if not entry.done.done():
+            entry.done.set_exception(error)

@@ -1,0 +1,393 @@
+"""An accumulator at work in an app.
+
+``accept`` is the hot path: convert, call the function, build the boundary, hand it to the reactors: plain calls, one
+after the other. Position, state and boundary change in one step after the function returned; when it raises, the old
+state stays, the event becomes a dead letter, and the position moves on. Nothing here waits, so no event can overtake
+another.
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Literal, Protocol, cast
+
+import msgspec
+
+from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.boundary import Boundary
+from penstock.accumulators.gate import SLICE_EVENTS, Gate
+from penstock.accumulators.source import Position
+from penstock.accumulators.stream import Memory, StreamAccumulator
+from penstock.runtime.codec import Codec
+from penstock.runtime.errors import AppError, ChannelFull, DecodeError
+
+#: Name of the reactor in whose asynchronous firing the current code runs.
+INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=None)
+
+Listener = Callable[[Boundary], None]
+Health = Literal["starting", "live", "disconnected", "ended"]
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What could not be processed, on its way into the next cut."""
+
+    part: str
+    #: ``decode``, ``process``, ``encode`` …
+    reason: str
+    error: str
+    payload: object
+    position: str | None = None
+
+
+class Keeper(Protocol):
+    """What a live accumulator needs of its domain."""
+
+    def touch(self, accumulator: "LiveAccumulator") -> None:
+        """Note that the accumulator differs from what the store holds."""
+
+    def bury(self, letter: Letter) -> None:
+        """Keep a dead letter for the next cut."""
+
+
+class Journal(Protocol):
+    """What a durable accumulator needs of its domain's inbox."""
+
+    async def journal(self, accumulator: "LiveAccumulator", payload: bytes, event: object) -> None:
+        """Commit a row, then apply the event in the order of the rows; waits while too many wait."""
+
+
+class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store holds of an accumulator."""
+
+    sequence: int = 0
+    positions: dict[str, Position] = {}
+    #: The state that the function carries, as its own codec writes it.
+    memory: bytes | None = None
+
+
+class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What an accumulator has done since the app started."""
+
+    #: Events that came in, whatever became of them.
+    events: int
+    #: Boundaries that went out.
+    boundaries: int
+    #: Events for which the function returned None.
+    filtered: int
+    #: Events that could not be converted.
+    undecodable: int
+    #: Events for which the function raised, or returned what it may not.
+    failed: int
+    #: Pushes that were refused, and polls that were skipped, because the domain was full.
+    refused: int
+    #: Pushed events that are journalled and not applied yet.
+    waiting: int
+    health: Health
+    error: str | None
+
+
+class LiveAccumulator:
+    """One accumulator of one app. Lives on the event loop and is called there only."""
+
+    __slots__ = (
+        "_call",
+        "_convert",
+        "_emit_type",
+        "_event_type",
+        "_journal",
+        "_listeners",
+        "_memory",
+        "_stored_memory",
+        "capacity",
+        "changed",
+        "consumed",
+        "definition",
+        "error",
+        "events",
+        "failed",
+        "filtered",
+        "gate",
+        "health",
+        "keeper",
+        "name",
+        "positions",
+        "refused",
+        "sequence",
+        "state",
+        "undecodable",
+        "waiting",
+    )
+
+    CODEC: Codec[AccumulatorState] = Codec(AccumulatorState, part="accumulator state")
+
+    def __init__(
+        self, definition: AnyAccumulator, *, keeper: Keeper, journal: Journal, gate: Gate, capacity: int
+    ) -> None:
+        """Bring a definition to life.
+
+        Args:
+            definition: What to do.
+            keeper: Takes note of changes and dead letters.
+            journal: The domain's inbox.
+            gate: The domain's gate.
+            capacity: Pushes that may wait when the definition does not say.
+        """
+        self.definition = definition
+        self.name = definition.name
+        self.keeper = keeper
+        self._journal = journal
+        self.gate = gate
+        self.capacity = definition.capacity or capacity
+        self._listeners: tuple[Listener, ...] = ()
+        self._memory: Memory[object] | None = None
+        if isinstance(definition, StreamAccumulator):
+            self._memory = cast("StreamAccumulator[object, object]", definition).memory
+
+        polling = definition.kind == "polling"
+        self._call: Callable[..., object] = self._identity if polling else definition.function.fn
+        self._convert = definition.input_codec.convert
+        self._event_type = definition.input_codec.exact
+        self._emit_type = definition.output_codec.exact
+        self.health: Health = "starting"
+        self.error: str | None = None
+        self.events = self.filtered = self.undecodable = self.failed = self.refused = self.waiting = 0
+        self._blank()
+
+    def _blank(self) -> None:
+        """Begin with nothing taken."""
+        self.sequence = 0
+        self.positions: dict[str, Position] = {}
+        self.state = self._memory.initial if self._memory else None
+        self._stored_memory: bytes | None = None
+        #: The last row of the inbox that was applied since the last cut; 0 for none.
+        self.consumed = 0
+        self.changed = False
+
+    @staticmethod
+    def _identity(event: object) -> object:
+        """Stand in for the function of a polling accumulator: its answers come in as they are to go out."""
+        return event
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` with each boundary, after those that were there before."""
+        self._listeners = (*self._listeners, listener)
+
+    # -- the hot path --------------------------------------------------------------------------------------
+
+    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+        """Process one event; False asks whoever brings events to await ``ready`` (this one was taken)."""
+        self.events = events = self.events + 1
+        if not events & SLICE_EVENTS:
+            self.gate.end_slice()
+
+        if not self.changed:
+            self.changed = True
+            self.keeper.touch(self)
+
+        state = None
+        stage = "decode"
+        try:
+            event = payload if type(payload) in self._event_type else self._convert(payload)
+            stage = "process"
+            if self._memory is None:
+                value = self._call(event)
+            else:
+                state, value = self._step(event)
+
+            if value is not None and type(value) not in self._emit_type:
+                value = self.definition.output_codec.convert(value)
+        except Exception as error:  # noqa: BLE001 (user code; one bad event must not stop the next)
+            self._reject(stage, error, payload, position, partition)
+            return not self.gate.shut
+
+        if position is not None:
+            self.positions[partition] = position
+
+        if self._memory is not None:
+            self.state = state
+
+        if value is None:
+            self.filtered += 1
+        else:
+            self.sequence = sequence = self.sequence + 1
+            boundary = Boundary(self.name, sequence, value)
+            for listener in self._listeners:
+                listener(boundary)
+
+        return not self.gate.shut
+
+    def _step(self, event: object) -> tuple[object, object]:
+        """Call a function that carries state; what it returns must be of the declared types."""
+        memory = cast("Memory[object]", self._memory)
+        returned = cast("tuple[object, object]", self._call(event, self.state))
+        if type(returned) is not tuple or len(returned) != 2:  # noqa: PLR2004 (the state and the value)
+            raise DecodeError(self.name, "(state, value)", f"the function returned {returned!r}")
+
+        return memory.codec.convert(returned[0]), returned[1]
+
+    def _reject(self, stage: str, error: Exception, payload: object, position: Position | None, partition: str) -> None:
+        """Count and keep an event that could not be processed; the next one is processed."""
+        if stage == "decode":
+            self.undecodable += 1
+        else:
+            self.failed += 1
+
+        if position is not None:
+            self.positions[partition] = position
+
+        place = None if position is None else f"{partition}:{position}" if partition else str(position)
+        self.keeper.bury(Letter(part=self.name, reason=stage, error=repr(error), payload=payload, position=place))
+
+    # -- doors ---------------------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Wait until the domain can take more; others on the loop have their turn in any case."""
+        await self.gate.ready()
+
+    def offer(self, payload: object) -> bool:
+        """Take an event that is not journalled.
+
+        Returns:
+            False when the domain is full and the accumulator's overflow is ``block``: the event was *not* taken.
+
+        Raises:
+            DecodeError: The event does not have the declared type.
+            ChannelFull: The domain is full and the accumulator's overflow is ``reject``.
+            AppError: Called from inside a firing.
+        """
+        self._refuse_inside("offer")
+        event = self._convert(payload)
+        if not self._admits():
+            self.refused += 1
+            return False
+
+        self.accept(event)
+        return True
+
+    async def push(self, payload: object) -> None:
+        """Take an event; for a durable accumulator, return when its row is committed and it was applied.
+
+        Raises:
+            DecodeError: The event does not have the declared type.
+            ChannelFull: The domain is full, or too many pushes wait, and the accumulator's overflow is ``reject``.
+            StoreError: The row could not be committed; the event was not taken.
+            AppError: Called from inside a firing.
+        """
+        self._refuse_inside("push")
+        event = self._convert(payload)
+        while not self._admits():
+            await self.gate.ready()
+
+        await self._take(event)
+
+    async def answer(self, value: object) -> None:
+        """Take what a poll has found; None for nothing new.
+
+        Raises:
+            DecodeError: It is not of the declared type.
+            StoreError: Its row could not be committed.
+        """
+        if value is None:
+            self.events += 1
+            self.filtered += 1
+        else:
+            await self._take(self._convert(value))
+
+    async def _take(self, event: object) -> None:
+        if not self.definition.durable:
+            if not self.accept(event) and not self.gate.full:
+                await self.gate.ready()
+
+            return
+
+        if self.definition.overflow == "reject" and self.waiting >= self.capacity:
+            self.refused += 1
+            raise ChannelFull(self.name, self.capacity)
+
+        await self._journal.journal(self, self.definition.input_codec.encode(event), event)
+
+    def _admits(self) -> bool:
+        """Tell whether a push may go on, after the accumulator's overflow policy."""
+        if self.gate.gone is not None:
+            raise self.gate.gone
+
+        if not self.gate.full or self.definition.overflow == "drop_oldest":
+            return True  # under ``latest`` what is dropped is the older value that this one replaces
+
+        if self.definition.overflow == "reject":
+            self.refused += 1
+            raise ChannelFull(self.name, self.capacity)
+
+        return False
+
+    def _refuse_inside(self, door: str) -> None:
+        if (reactor := INSIDE.get()) is not None:
+            raise AppError(
+                f"{door}({self.name!r}) from inside a firing of {reactor!r} would not be part of its transaction:"
+                " let a node return the value, with starts= for a workflow or emits= for an accumulator"
+            )
+
+    # -- checkpoint ----------------------------------------------------------------------------------------
+
+    def apply(self, row: int, event: object) -> bool:
+        """Process a journalled event; its row is consumed by the next cut."""
+        self.consumed = row
+        return self.accept(event)
+
+    def refuse_row(self, row: int, payload: bytes, error: Exception) -> None:
+        """Keep aside a journalled event that cannot be read any more; its row is consumed by the next cut."""
+        self.consumed = row
+        self.events += 1
+        self._note()
+        self._reject("decode", error, payload, None, "")
+
+    def _note(self) -> None:
+        if not self.changed:
+            self.changed = True
+            self.keeper.touch(self)
+
+    def checkpoint(self) -> tuple[bytes, DecodeError | None]:
+        """Return what the store is to hold; with the error when the state cannot be written and the last one stays."""
+        error: DecodeError | None = None
+        if self._memory is not None:
+            try:
+                self._stored_memory = self._memory.codec.encode(self.state)
+            except DecodeError as problem:
+                error = problem
+
+        state = AccumulatorState(sequence=self.sequence, positions=self.positions, memory=self._stored_memory)
+        return self.CODEC.encode(state), error
+
+    def restore(self, data: bytes | None) -> None:
+        """Go on from what the store holds; None for nothing.
+
+        Raises:
+            StateIncompatible: The state was written for another type.
+        """
+        self._blank()
+        if data is None:
+            return
+
+        state = self.CODEC.decode(data)
+        self.sequence = state.sequence
+        self.positions = dict(state.positions)
+        if self._memory is not None and state.memory is not None:
+            self._stored_memory = state.memory
+            self.state = self._memory.codec.decode(state.memory)
+
+    def newest_positions(self) -> Mapping[str, Position]:
+        """Return the last position that was taken, by partition."""
+        return dict(self.positions)
+
+    def statistics(self) -> AccumulatorStatistics:
+        """Return what happened since the app started."""
+        return AccumulatorStatistics(
+            events=self.events,
+            boundaries=self.events - self.filtered - self.undecodable - self.failed,
+            filtered=self.filtered,
+            undecodable=self.undecodable,
+            failed=self.failed,
+            refused=self.refused,
+            waiting=self.waiting,
+            health=self.health,
+            error=self.error,
+        )

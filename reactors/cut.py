@@ -1,0 +1,186 @@
+"""Writes the entries of a cut into a write unit. Synchronous: no event can come between two of its rows.
+
+A value that cannot be encoded must not break the cut: its key is left out (the store keeps what it had), counted,
+told, and becomes a dead letter of this very cut.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
+
+from penstock.accumulators.live import Letter, LiveAccumulator
+from penstock.reactors import cache
+from penstock.reactors.firing import Key
+from penstock.reactors.flight import Flight, Slot
+from penstock.reactors.ledger import Entries
+from penstock.reactors.live import LiveReactor
+from penstock.runtime.codec import Codec, plain
+from penstock.runtime.effects import Recorded
+from penstock.runtime.errors import DecodeError
+from penstock.runtime.observe import EventDropped, Observer
+from penstock.runtime.store import checkpoints
+from penstock.runtime.store.rows import FiringRow, LetterRow
+from penstock.runtime.store.unit import Unit
+
+DONE: Codec[list[str]] = Codec(list[str], part="graphs that are done")
+PAYLOAD: Codec[object] = Codec(object, part="dead letter")
+
+
+class Carry(Protocol):
+    """Makes rows of effects: the workflows' side of a cut."""
+
+    def write(self, unit: Unit, effects: Sequence[Recorded]) -> Callable[[], None]:
+        """Put the rows of effects into the unit of a cut.
+
+        Returns:
+            What to call after the commit. A cut that failed is written again, with a later one: then the function that
+            this call returned is not called.
+        """
+        ...
+
+
+class Cutter:
+    """Writes the cuts of one domain.
+
+    Attributes:
+        left_out: Values that could not be encoded.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        shard: int,
+        *,
+        reactors: Mapping[str, LiveReactor],
+        carry: Carry,
+        observer: Observer,
+    ) -> None:
+        self._domain, self._shard = domain, shard
+        self._reactors = reactors
+        self._carry = carry
+        self._observer = observer
+        self.left_out = 0
+
+    def write(self, unit: Unit, entries: Entries) -> Callable[[], None]:
+        """Put everything into the unit; return what to call after the commit."""
+        for accumulator in entries.accumulators:
+            self._write_accumulator(unit, entries, accumulator)
+
+        for (reactor, key), slot in entries.slots.items():
+            self._write_slot(unit, entries, self._reactors[reactor], key, slot)
+
+        for reactor in sorted(entries.broadcasts):
+            self._write_broadcasts(unit, entries, self._reactors[reactor])
+
+        for flight in entries.flights.values():
+            self._write_flight(unit, entries, flight)
+
+        for letter in entries.letters:
+            checkpoints.add_letter(unit, self._letter(unit, letter))
+
+        return self._carry.write(unit, entries.effects) if entries.effects else nothing
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    def _write_accumulator(self, unit: Unit, entries: Entries, accumulator: LiveAccumulator) -> None:
+        state, error = accumulator.checkpoint()
+        self._put(unit, accumulator.name, cache.ACCUMULATOR_KEY, state)
+        if accumulator.consumed:
+            checkpoints.consume_inbox(unit, self._domain, self._shard, accumulator.name, accumulator.consumed)
+
+        if error is not None:
+            self._leave_out(entries, accumulator.name, error, accumulator.state)
+
+    def _write_slot(self, unit: Unit, entries: Entries, reactor: LiveReactor, key: Key, slot: Slot | None) -> None:
+        text = cache.key_text(key)
+        if slot is None:
+            self._put(unit, reactor.name, text, None)
+            return
+
+        try:
+            value = cache.encode(slot.values, reactor.names_of(slot.dirty), reactor.inputs)
+        except DecodeError as error:
+            self._leave_out(entries, reactor.name, error, slot.values)
+        else:
+            self._put(unit, reactor.name, text, value)
+
+    def _write_broadcasts(self, unit: Unit, entries: Entries, reactor: LiveReactor) -> None:
+        try:
+            value = cache.encode(reactor.shared, [], reactor.inputs)
+        except DecodeError as error:
+            self._leave_out(entries, reactor.name, error, reactor.shared)
+        else:
+            self._put(unit, reactor.name, cache.BROADCAST_KEY, value)
+
+    def _put(self, unit: Unit, component: str, key: str, value: bytes | None) -> None:
+        checkpoints.put_state(unit, self._domain, self._shard, component, key, value)
+
+    # -- firings in flight ---------------------------------------------------------------------------------
+
+    def _write_flight(self, unit: Unit, entries: Entries, flight: Flight) -> None:
+        if flight.over:
+            if flight.written:
+                checkpoints.drop_firing(unit, self._domain, self._shard, flight.firing.id)
+        elif self._encode_snapshot(entries, flight):
+            flight.written = True
+            checkpoints.put_firing(unit, self._domain, self._shard, firing_row(flight))
+
+    def _encode_snapshot(self, entries: Entries, flight: Flight) -> bool:
+        """Encode the inputs of a firing once; they do not change."""
+        if flight.snapshot is not None or flight.unwritable:
+            return flight.snapshot is not None
+
+        firing = flight.firing
+        try:
+            flight.snapshot = cache.encode(firing.inputs, sorted(firing.changed), self._reactors[firing.reactor].inputs)
+        except DecodeError as error:
+            flight.unwritable = True
+            self._leave_out(entries, firing.reactor, error, firing.inputs)
+
+        return not flight.unwritable
+
+    # -- what cannot be written ----------------------------------------------------------------------------
+
+    def _leave_out(self, entries: Entries, part: str, error: DecodeError, value: object) -> None:
+        self.left_out += 1
+        self._observer(EventDropped(part=part, reason="encode", error=str(error), letter=True))
+        payload = dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else value
+        entries.letters.append(Letter(part=part, reason="encode", error=str(error), payload=payload))
+
+    def _letter(self, unit: Unit, letter: Letter) -> LetterRow:
+        return LetterRow(
+            domain=self._domain,
+            shard=self._shard,
+            part=letter.part,
+            reason=letter.reason,
+            error=letter.error,
+            payload=letter_payload(letter.payload),
+            position=letter.position,
+            created_at=unit.clock.now(),
+        )
+
+
+def firing_row(flight: Flight) -> FiringRow:
+    """Return a firing in flight as the store holds it."""
+    firing = flight.firing
+    return FiringRow(
+        reactor=firing.reactor,
+        firing=firing.id,
+        key=cache.key_text(firing.key),
+        snapshot=flight.snapshot or b"",
+        done=DONE.to_json(sorted(flight.done)),
+        attempts=flight.attempts,
+        crashes=flight.crashes,
+        started_at=firing.at,
+    )
+
+
+def letter_payload(payload: object) -> bytes:
+    """Return what a dead letter keeps: raw bytes as they came, anything else as JSON text for people to read."""
+    if isinstance(payload, bytes | bytearray):
+        return bytes(payload)
+
+    return PAYLOAD.to_json(plain(payload)).encode()
+
+
+def nothing() -> None:
+    """Do nothing after a commit without effects."""

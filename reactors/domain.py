@@ -1,0 +1,422 @@
+"""The domain: what is checkpointed, owned and recovered as one.
+
+A domain is a connected component of sources, accumulators and reactors. It has one owner, in an epoch that rises with
+each start. Between two cuts everything happens in memory; a cut writes all that is new, positions, state, firings in
+flight and effects, as one write unit behind a fence. So after a crash the domain is exactly as its last cut left it,
+sources go on behind the positions of that cut, and an effect has happened if and only if what led to it is
+remembered.
+
+A cut is taken as soon as the outbox has something, some time after anything else changed, when a reactor is paused,
+and at an orderly stop. One is on its way at a time. If its commit fails, what it wrote is written again with the next
+one. If the fence does not hold, the domain has another owner: everything in memory is dropped, and nothing is written
+any more.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from typing_extensions import override
+
+from penstock.accumulators.feeding import feeder
+from penstock.accumulators.gate import SLICE_EVENTS, Gate
+from penstock.accumulators.inbox import Inbox
+from penstock.accumulators.live import LiveAccumulator
+from penstock.reactors.components import Component
+from penstock.reactors.cut import Carry, Cutter
+from penstock.reactors.ledger import Entries, Ledger
+from penstock.reactors.live import LiveReactor
+from penstock.reactors.recovery import Restorer
+from penstock.runtime.errors import AppError, LeaseLost, StateIncompatible, StoreError
+from penstock.runtime.observe import CutCommitted, DomainLost, Observer, silent
+from penstock.runtime.scheduler import Scheduler, Timer
+from penstock.runtime.store import checkpoints
+from penstock.runtime.store.rows import InboxRow
+from penstock.runtime.store.store import Store
+from penstock.runtime.store.unit import Unit
+from penstock.runtime.supervise import Part, Supervisor
+from penstock.runtime.threads import Threads
+
+
+class DomainStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a domain has done since the app started."""
+
+    epoch: int
+    #: Cuts committed, and those whose commit failed.
+    cuts: int
+    failed_cuts: int
+    #: Effects and dead letters that are not committed yet.
+    outbox: int
+    #: Values that could not be encoded.
+    left_out: int
+    #: Why the last cut failed; None when it did not.
+    error: str | None
+
+
+class Domain:
+    """One domain of one app. ``open``, ``start``, and in the end ``stop``.
+
+    Attributes:
+        name: The component's name; the key of all its rows in the store.
+        epoch: The epoch in which this app owns it; 0 before ``open``.
+        accumulators: By name.
+        reactors: By name.
+        lost: Why it is not ours any more; None while it is.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        threads: Threads,
+        carry: Carry,
+        observer: Observer = silent,
+        shard: int = 0,
+        checkpoint_interval: float = 1.0,
+        outbox_limit: int = 10_000,
+        ingress_limit: int = 1024,
+        firing_history: int = 200,
+    ) -> None:
+        """Bring a component to life.
+
+        Args:
+            component: What belongs to it.
+            store: Where it is kept.
+            scheduler: Times cuts, polls and retries.
+            threads: Where polls of plain functions run.
+            carry: Makes rows of effects.
+            observer: Told of cuts, failures, and the loss of the domain.
+            shard: The shard of the domain.
+            checkpoint_interval: Seconds after a change in which a cut is taken.
+            outbox_limit: Effects and dead letters that may wait; then nothing fires until a cut commits.
+            ingress_limit: Pushed events that may wait, for each accumulator that does not say.
+            firing_history: Firings that each reactor remembers.
+        """
+        self.name = component.name
+        self.shard = shard
+        self.epoch = 0
+        self.lost: StoreError | None = None
+        self._store, self._scheduler, self._threads = store, scheduler, threads
+        self._observer = observer
+        self._interval = checkpoint_interval
+        self.gate = Gate(scheduler.clock.monotonic)
+        self.ledger = Ledger(limit=outbox_limit, start_clock=self._arm, soon=self._cut_soon, fill=self._fill)
+        self.inbox = Inbox(store, self.name, shard, self._inbox_failed)
+        self.accumulators = {
+            definition.name: LiveAccumulator(
+                definition, keeper=self.ledger, journal=self.inbox, gate=self.gate, capacity=ingress_limit
+            )
+            for definition in component.accumulators
+        }
+        self.reactors = {
+            definition.name: LiveReactor(
+                definition,
+                ledger=self.ledger,
+                gate=self.gate,
+                scheduler=scheduler,
+                observer=observer,
+                history=firing_history,
+                pausing=self.request_cut,
+            )
+            for definition in component.reactors
+        }
+        for reactor in self.reactors.values():
+            for name in reactor.inputs:
+                self.accumulators[name].listen(reactor.listener(name))
+
+        self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
+        self._parts: list[Part] = []
+        self._rows: list[InboxRow] = []
+        self._timer: Timer | None = None
+        self._soon = self._again = self._stopping = False
+        self._away: Entries | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._cuts = self._failed_cuts = 0
+        self._error: StoreError | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<domain {self.name!r} in epoch {self.epoch}>"
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Become the owner, and put everything back as the last cut left it.
+
+        Raises:
+            StateIncompatible: Something stored does not fit the code.
+            StoreError: The store cannot be used.
+        """
+        names = {*self.accumulators, *self.reactors}
+        state = await checkpoints.take_over(self._store, self.name, self.shard, components=names)
+        self.epoch = state.epoch
+        clock = self._scheduler.clock
+        Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
+        self._rows = state.inbox
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Go on: firings in flight first, then what is left in the inbox, then what is due, then what is new.
+
+        Args:
+            supervisor: Runs sources, polls, and the graphs that wait.
+        """
+        for reactor in self.reactors.values():
+            reactor.start(supervisor)
+
+        await self._replay()
+        self.inbox.open(self.epoch)
+        for accumulator in self.accumulators.values():
+            body = feeder(accumulator, self._scheduler, self._threads)
+            if body is not None:
+                self._parts.append(supervisor.start(f"accumulator {accumulator.name}", body))
+
+    async def _replay(self) -> None:
+        """Apply the events of the inbox that no cut has consumed."""
+        rows, self._rows = self._rows, []
+        for count, row in enumerate(rows, 1):
+            self._replay_row(row)
+            if self.gate.shut or not count & SLICE_EVENTS:
+                await self.gate.ready()
+
+    def _replay_row(self, row: InboxRow) -> None:
+        accumulator = self.accumulators[row.accumulator]
+        try:
+            event = accumulator.definition.input_codec.decode(row.payload)
+        except StateIncompatible as error:
+            accumulator.refuse_row(row.seq, row.payload, error)
+        else:
+            accumulator.apply(row.seq, event)
+
+    async def stop(self, drain: float = 10.0) -> None:
+        """Stop in order: no new events, no new firings, an end for those that run, and a last cut.
+
+        Args:
+            drain: Seconds for the graphs that run; then they are cancelled, and run again after the next start.
+
+        Raises:
+            StoreError: The last cut could not be committed; what it held is as the cut before left it.
+        """
+        for part in self._parts:
+            part.cancel()
+
+        self._parts.clear()
+        for reactor in self.reactors.values():
+            reactor.retire()
+
+        if self.lost is None:
+            await self.inbox.wait_idle()
+            await self._drain(drain)
+
+        for reactor in self.reactors.values():
+            reactor.stop()
+
+        if self.lost is None:
+            await self._last_cut()
+
+        self.gate.leave(AppError(f"domain {self.name!r} has stopped"))
+        self.inbox.fail(AppError(f"domain {self.name!r} has stopped"))
+
+    async def _drain(self, seconds: float) -> None:
+        """Wait until no graph runs, a bounded time."""
+        deadline = self._scheduler.clock.monotonic() + seconds
+        timer = self._scheduler.at(deadline, self._wake)
+        while any(reactor.running for reactor in self.reactors.values()):
+            if self._scheduler.clock.monotonic() >= deadline:
+                break
+
+            await self._change()
+
+        timer.cancel()
+
+    async def _last_cut(self) -> None:
+        """Commit all that is left, and that the domain stopped in order."""
+        while self._away is not None:
+            await self._change()
+
+        self._stopping = True
+        self.cut()
+        while self._away is not None:
+            await self._change()
+
+        if self._error is not None:
+            raise self._error
+
+    # -- cuts ----------------------------------------------------------------------------------------------
+
+    def request_cut(self) -> None:
+        """Take a cut at the next turn of the loop."""
+        self._cut_soon()
+
+    async def flush(self) -> None:
+        """Wait until everything that is new now is committed.
+
+        Raises:
+            StoreError: A commit failed; what it held goes into the next cut.
+        """
+        while not self._is_lost() and (self._away is not None or self.ledger.next):
+            self.cut()
+            await self._change()
+            if self._error is not None:
+                raise self._error
+
+        if self.lost is not None:
+            raise self.lost
+
+    def _is_lost(self) -> bool:
+        return self.lost is not None
+
+    def cut(self) -> None:
+        """Write what is new as one unit; one is on its way at a time."""
+        self._soon = False
+        if self.lost is not None:
+            return
+
+        if self._away is not None:
+            self._again = True
+            return
+
+        if not self.ledger.next and not self._stopping:
+            return
+
+        self._disarm()
+        self._away = entries = self.ledger.take()
+        unit = self._store.unit("cut")
+        checkpoints.fence(unit, self.name, self.shard, self.epoch, stopped=self._stopping)
+        after = self._cutter.write(unit, entries)
+        self._store.submit(unit, Commit(self._committed, entries, after, self._scheduler.clock.monotonic()))
+
+    def _committed(self, commit: "Commit", unit: Unit, error: StoreError | None) -> None:
+        """Go on after a commit; on the loop."""
+        entries, self._away = commit.entries, None
+        again, self._again = self._again, False
+        if self.lost is not None:
+            self._wake()
+            return
+
+        self._error = error
+        if isinstance(error, LeaseLost):
+            self.lose(error)
+        elif error is not None:
+            self._failed_cuts += 1
+            self.ledger.put_back(entries)
+            self._arm()  # not at once: whatever is wrong, the store needs a moment
+        else:
+            self._cuts += 1
+            self.ledger.committed(entries)
+            commit.after()
+            self._tell(commit, unit)
+            self._make_room()
+            if again or self.ledger.next.waiting:
+                self._cut_soon()
+
+        self._wake()
+
+    def _tell(self, commit: "Commit", unit: Unit) -> None:
+        seconds = self._scheduler.clock.monotonic() - commit.started
+        effects = len(commit.entries.effects)
+        self._observer(CutCommitted(domain=self.name, rows=len(unit.rows), effects=effects, seconds=seconds))
+
+    def _make_room(self) -> None:
+        if self.gate.full and not self.ledger.full:
+            self.gate.open()
+            for reactor in self.reactors.values():
+                reactor.release()
+
+    def _fill(self) -> None:
+        """The outbox is full: nothing fires, and nobody is let in, until a cut commits."""
+        if not self.gate.full:
+            self.gate.close()
+            for reactor in self.reactors.values():
+                reactor.hold()
+
+    def _cut_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self.cut)
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = self._scheduler.after(self._interval, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.cut()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _change(self) -> "asyncio.Future[None]":
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # -- losing it -----------------------------------------------------------------------------------------
+
+    def _inbox_failed(self, error: StoreError) -> None:
+        if isinstance(error, LeaseLost):
+            self.lose(error)
+
+    def lose(self, error: StoreError) -> None:
+        """Drop everything in memory: another owner goes on from the store, and this one never writes again."""
+        if self.lost is not None:
+            return
+
+        self.lost = error
+        self._disarm()
+        self.ledger.clear()
+        for part in self._parts:
+            part.cancel()
+
+        for reactor in self.reactors.values():
+            reactor.stop()
+            reactor.begin(self.epoch)
+
+        self.gate.leave(error)
+        self.inbox.fail(error)
+        self._observer(DomainLost(domain=self.name, epoch=self.epoch))
+        self._wake()
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def statistics(self) -> DomainStatistics:
+        """Return what happened since the app started."""
+        return DomainStatistics(
+            epoch=self.epoch,
+            cuts=self._cuts,
+            failed_cuts=self._failed_cuts,
+            outbox=self.ledger.waiting,
+            left_out=self._cutter.left_out,
+            error=None if self._error is None else str(self._error),
+        )
+
+
+class Commit:
+    """A cut on its way: what it wrote, and what is to be done when it is there."""
+
+    __slots__ = ("_done", "after", "entries", "started")
+
+    def __init__(
+        self,
+        done: Callable[["Commit", Unit, StoreError | None], None],
+        entries: Entries,
+        after: Callable[[], None],
+        started: float,
+    ) -> None:
+        self._done = done
+        self.entries = entries
+        self.after = after
+        self.started = started
+
+    def __call__(self, unit: Unit, error: StoreError | None) -> None:
+        """Be told the outcome by the store."""
+        self._done(self, unit, error)

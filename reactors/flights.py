@@ -1,0 +1,279 @@
+"""Firings that do not end in the step that decided them: graphs that wait, graphs that failed.
+
+Each graph of a firing is marked as done in one step with its effects going into the outbox. A failed graph's effects
+are discarded, and only the graphs that are not done are tried again: after a back-off, or after a restart of the
+process, with the same snapshot and the same id. The reactor's ``on_error`` says what becomes of a firing that failed:
+
+* ``keep_dirty``: it is tried again; a newer value of its key replaces it after the shortest delay; after some tries
+  the snapshot becomes a dead letter.
+* ``dead_letter``: at once. * ``drop``: it is counted and told.
+"""
+
+from collections.abc import Callable, Mapping
+
+from penstock.accumulators.live import Letter
+from penstock.reactors.crew import Crew
+from penstock.reactors.firing import Outcome, Subscriber
+from penstock.reactors.flight import FIRST_DELAY, MOST_ATTEMPTS, MOST_CRASHES, Flight, Slot, delay
+from penstock.reactors.ledger import Ledger
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.errors import AppError
+from penstock.runtime.observe import FiringFailed, Observer
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.supervise import Supervisor
+
+Errors = Mapping[str, Exception]
+
+#: Firings of one reactor, each of another key, that may wait for something at the same time.
+CONCURRENCY = 16
+
+
+class Flights:
+    """The firings in flight of one live reactor.
+
+    Attributes:
+        flying: By id of the firing.
+        failures: Graphs that failed, each try counted.
+        superseded: Firings given up for a newer value.
+    """
+
+    def __init__(
+        self,
+        definition: Reactor,
+        *,
+        ledger: Ledger,
+        scheduler: Scheduler,
+        observer: Observer,
+        call: Callable[[Slot], None],
+        ended: Callable[[Flight, Errors | None], None],
+    ) -> None:
+        """Begin with nothing in flight.
+
+        Args:
+            definition: The reactor.
+            ledger: Told what is in flight.
+            scheduler: Wakes retries.
+            observer: Told of failed graphs.
+            call: Called when a key has to be looked at again.
+            ended: Called when a firing is over.
+        """
+        self._definition = definition
+        self._ledger, self._scheduler, self._observer = ledger, scheduler, observer
+        self._call, self._ended = call, ended
+        self._crew: Crew | None = None
+        self.subscribers: tuple[Subscriber, ...] = ()
+        self.waits = False
+        self.failures = self.superseded = 0
+        self.flying: dict[str, Flight] = {}
+        self._failed: dict[str, dict[str, Exception]] = {}
+
+    def begin(self) -> None:
+        """Forget what is in flight."""
+        for flight in self.flying.values():
+            flight.ground()
+
+        self.flying = {}
+        self._failed = {}
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Add a graph.
+
+        Raises:
+            AppError: There is one of this name.
+        """
+        name = self._definition.name
+        if any(each.name == subscriber.name for each in self.subscribers):
+            raise AppError(f"reactor {name!r} has a graph {subscriber.name!r} already: give it another name")
+
+        self.subscribers = (*self.subscribers, subscriber)
+        self.waits = self.waits or subscriber.is_async
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Be able to run what waits."""
+        limit = 1 if self._definition.key is None else CONCURRENCY
+        self._crew = Crew(self._definition.name, self._run, self._close, limit=limit, supervisor=supervisor)
+
+    def stop(self) -> None:
+        """Cancel what runs and what would wake retries; all of it stays in flight."""
+        if self._crew is not None:
+            self._crew.stop()
+
+        for flight in self.flying.values():
+            flight.ground()
+
+    @property
+    def running(self) -> int:
+        """How many firings run on tasks now."""
+        return 0 if self._crew is None else self._crew.running
+
+    @property
+    def free(self) -> bool:
+        """Whether one more firing would run at once."""
+        return not self.waits or (self._crew is not None and self._crew.free)
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    def launch(self, flight: Flight) -> None:
+        """Run the graphs that are not done: those of plain functions at once, the others on a task."""
+        flight.ground()
+        flight.slot.flight = flight
+        self.flying[flight.firing.id] = flight
+        self._ledger.track(flight)
+        errors: dict[str, Exception] = {}
+        self._failed[flight.firing.id] = errors
+        for subscriber in self.subscribers:
+            if not subscriber.is_async and subscriber.name not in flight.done:
+                self._run_inline(flight, subscriber, errors)
+
+        if self._crew is not None and self._todo(flight):
+            self._crew.give(flight)
+        else:
+            self._close(flight)
+
+    def _todo(self, flight: Flight) -> list[Subscriber]:
+        """Return the graphs that wait and are not done."""
+        return [each for each in self.subscribers if each.is_async and each.name not in flight.done]
+
+    def _run_inline(self, flight: Flight, subscriber: Subscriber, errors: dict[str, Exception]) -> None:
+        try:
+            outcome = subscriber.run(flight.firing)
+        except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
+            errors[subscriber.name] = error
+        else:
+            self._complete(flight, subscriber, outcome)
+
+    async def _run(self, flight: Flight) -> None:
+        """Run the graphs of a firing that wait, on a task of the crew."""
+        for subscriber in self._todo(flight):
+            try:
+                outcome = await subscriber.arun(flight.firing)
+            except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
+                self._failed.get(flight.firing.id, {})[subscriber.name] = error
+            else:
+                if not self._current(flight):
+                    return  # the domain has another owner by now
+
+                self._complete(flight, subscriber, outcome)
+
+    def _current(self, flight: Flight) -> bool:
+        return self.flying.get(flight.firing.id) is flight
+
+    def _complete(self, flight: Flight, subscriber: Subscriber, outcome: Outcome) -> None:
+        """Mark a graph as done and put its effects into the outbox, in one step."""
+        flight.done.add(subscriber.name)
+        self._ledger.track(flight)
+        if outcome.effects:
+            self._ledger.record(outcome.effects)
+
+    # -- ending --------------------------------------------------------------------------------------------
+
+    def _close(self, flight: Flight) -> None:
+        """End a try; nothing for one of a domain that has another owner by now."""
+        if not self._current(flight):
+            return
+
+        errors = self._failed.pop(flight.firing.id)
+        if errors:
+            self._decide(flight, errors)
+        else:
+            self._land(flight, None)
+
+    def _land(self, flight: Flight, errors: Errors | None) -> None:
+        """End a firing; its key is free."""
+        self._drop(flight)
+        self._ended(flight, errors)
+
+    def _drop(self, flight: Flight) -> None:
+        flight.ground()
+        flight.over = True
+        flight.slot.flight = None
+        self.flying.pop(flight.firing.id, None)
+        self._ledger.track(flight)
+
+    def supersede(self, flight: Flight) -> None:
+        """Give up a failed firing for a newer value; its inputs count as new again."""
+        self.superseded += 1
+        self._drop(flight)
+        flight.slot.dirty |= flight.bits
+
+    # -- failing -------------------------------------------------------------------------------------------
+
+    def fail(self, flight: Flight, errors: Errors) -> None:
+        """Take a firing some of whose graphs failed in-line; the others are done."""
+        flight.slot.flight = flight
+        flight.done.update(each.name for each in self.subscribers if each.name not in errors)
+        self.flying[flight.firing.id] = flight
+        self._decide(flight, errors)
+
+    def _decide(self, flight: Flight, errors: Errors) -> None:
+        """Do what ``on_error`` says."""
+        flight.attempts += 1
+        self.failures += len(errors)
+        policy = self._definition.on_error
+        again = policy == "keep_dirty" and flight.attempts < MOST_ATTEMPTS
+        outcome = "retry" if again else "drop" if policy == "drop" else "dead_letter"
+        for graph, error in errors.items():
+            self._tell(flight, graph, error, outcome)
+            if outcome == "dead_letter":
+                self._bury(flight, graph, repr(error))
+
+        if again:
+            self._wait(flight)
+        else:
+            self._land(flight, errors)
+
+    def _tell(self, flight: Flight, graph: str, error: Exception, outcome: str) -> None:
+        self._observer(
+            FiringFailed(
+                reactor=self._definition.name,
+                graph=graph,
+                firing=flight.firing.id,
+                attempt=flight.attempts,
+                error=repr(error),
+                outcome=outcome,
+            )
+        )
+
+    def _bury(self, flight: Flight, graph: str, error: str) -> None:
+        inputs = dict(flight.firing.inputs)
+        letter = Letter(part=graph, reason="firing", error=error, payload=inputs, position=flight.firing.id)
+        self._ledger.bury(letter)
+
+    def _wait(self, flight: Flight) -> None:
+        """Let a failed firing wait for its next try."""
+        flight.idle = True
+        self._ledger.track(flight)
+        flight.timer = self._scheduler.after(FIRST_DELAY, lambda: self._offer_place(flight))
+        # a newer value may have come while it ran; it takes over when the shortest delay is over
+
+    def _offer_place(self, flight: Flight) -> None:
+        """Let a newer value replace the firing from now on, or else wait for the rest of the delay."""
+        flight.yields = True
+        rest = delay(flight.attempts) - FIRST_DELAY
+        if rest > 0:
+            flight.timer = self._scheduler.after(rest, lambda: self._ripen(flight))
+            self._call(flight.slot)
+        else:
+            self._ripen(flight)
+
+    def _ripen(self, flight: Flight) -> None:
+        flight.timer = None
+        flight.ripe = True
+        self._call(flight.slot)
+
+    # -- recovery ------------------------------------------------------------------------------------------
+
+    def restore(self, flight: Flight) -> None:
+        """Put back a firing that was in flight when the process ended; one that ends processes is kept aside."""
+        flight.slot.flight = flight
+        self.flying[flight.firing.id] = flight
+        if flight.crashes > MOST_CRASHES:
+            error = f"the process died {flight.crashes} times while this firing was in flight"
+            for subscriber in self.subscribers:
+                if subscriber.name not in flight.done:
+                    self._bury(flight, subscriber.name, error)
+
+            self._drop(flight)
+        else:
+            flight.idle = flight.ripe = True
+            self._call(flight.slot)

@@ -1,0 +1,174 @@
+"""What the next cut has to write: everything that differs from the store, and what waits for a commit to happen.
+
+Two kinds of entries. *State* (accumulators, keys, firings in flight) is named here and encoded inside the cut, so
+however often it changed it is written once. The *outbox* (effects of graphs, dead letters) is what must happen
+exactly once; it keeps its order, asks for a cut at once, and is bounded: when it is full, nothing fires until a cut
+commits.
+"""
+
+from collections.abc import Callable, Sequence
+
+from penstock.accumulators.live import Letter, LiveAccumulator
+from penstock.reactors.firing import Key
+from penstock.reactors.flight import Flight, Slot
+from penstock.runtime.effects import Recorded
+
+
+class Entries:
+    """What one cut writes."""
+
+    __slots__ = ("accumulators", "broadcasts", "effects", "flights", "letters", "slots")
+
+    def __init__(self) -> None:
+        self.accumulators: dict[LiveAccumulator, None] = {}
+        #: By reactor and key; None for a key that was forgotten.
+        self.slots: dict[tuple[str, Key], Slot | None] = {}
+        #: Reactors with new broadcast values.
+        self.broadcasts: set[str] = set()
+        #: By id of the firing.
+        self.flights: dict[str, Flight] = {}
+        self.effects: list[Recorded] = []
+        self.letters: list[Letter] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.accumulators or self.slots or self.broadcasts or self.flights or self.effects or self.letters)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries of the outbox there are."""
+        return len(self.effects) + len(self.letters)
+
+    def unmark(self) -> None:
+        """Let what is written now be noted again when it changes again."""
+        for accumulator in self.accumulators:
+            accumulator.changed = False
+
+        for slot in self.slots.values():
+            if slot is not None:
+                slot.changed = False
+
+    def absorb(self, later: "Entries") -> None:
+        """Take what came after these entries, whose commit failed: state is written as it is then, effects in order."""
+        self.accumulators.update(later.accumulators)
+        self.slots.update(later.slots)
+        self.broadcasts |= later.broadcasts
+        self.flights.update(later.flights)
+        self.effects += later.effects
+        self.letters += later.letters
+
+
+class Ledger:
+    """Takes note of changes and tells the domain when a cut is due.
+
+    Attributes:
+        next: What the next cut writes.
+        away: Entries of the outbox in cuts that are not committed yet.
+        limit: Entries of the outbox at which firing stops.
+    """
+
+    __slots__ = ("_armed", "_fill", "_rushed", "_soon", "_start_clock", "away", "limit", "next")
+
+    def __init__(
+        self, *, limit: int, start_clock: Callable[[], None], soon: Callable[[], None], fill: Callable[[], None]
+    ) -> None:
+        """Begin with nothing to write.
+
+        Args:
+            limit: Entries of the outbox at which firing stops.
+            start_clock: Called when something begins to differ from the store.
+            soon: Called when the outbox gets its first entry.
+            fill: Called when the outbox has reached its limit.
+        """
+        self.limit = limit
+        self.next = Entries()
+        self.away = 0
+        self._armed = self._rushed = False
+        self._start_clock, self._soon, self._fill = start_clock, soon, fill
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    def touch(self, accumulator: LiveAccumulator) -> None:
+        """Note that an accumulator differs from what the store holds."""
+        self.next.accumulators[accumulator] = None
+        self._arm()
+
+    def touch_slot(self, reactor: str, slot: Slot) -> None:
+        """Note that a key differs from what the store holds."""
+        slot.changed = True
+        self.next.slots[reactor, slot.key] = slot
+        self._arm()
+
+    def forget_slot(self, reactor: str, key: Key) -> None:
+        """Note that a key is forgotten."""
+        self.next.slots[reactor, key] = None
+        self._arm()
+
+    def touch_broadcasts(self, reactor: str) -> None:
+        """Note that the broadcast values of a reactor differ from what the store holds."""
+        self.next.broadcasts.add(reactor)
+        self._arm()
+
+    def track(self, flight: Flight) -> None:
+        """Note that a firing is in flight, has got further, or is over."""
+        self.next.flights[flight.firing.id] = flight
+        self._arm()
+
+    # -- outbox --------------------------------------------------------------------------------------------
+
+    def record(self, effects: Sequence[Recorded]) -> None:
+        """Put effects into the outbox, in the step that marks their graph as done."""
+        self.next.effects.extend(effects)
+        self._rush()
+
+    def bury(self, letter: Letter) -> None:
+        """Put a dead letter into the outbox."""
+        self.next.letters.append(letter)
+        self._rush()
+
+    @property
+    def waiting(self) -> int:
+        """How many entries of the outbox are not committed."""
+        return self.away + self.next.waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing may fire until a cut commits."""
+        return self.waiting >= self.limit
+
+    # -- cuts ----------------------------------------------------------------------------------------------
+
+    def take(self) -> Entries:
+        """Return what a cut is to write, and begin anew."""
+        taken, self.next = self.next, Entries()
+        taken.unmark()
+        self.away += taken.waiting
+        self._armed = self._rushed = False
+        return taken
+
+    def committed(self, taken: Entries) -> None:
+        """Note that a cut is committed."""
+        self.away -= taken.waiting
+
+    def put_back(self, taken: Entries) -> None:
+        """Merge a cut that failed into the next one."""
+        self.away -= taken.waiting
+        taken.absorb(self.next)
+        self.next = taken
+
+    def clear(self) -> None:
+        """Forget everything: the domain has another owner, who goes on from the store."""
+        self.next = Entries()
+        self.away = 0
+
+    def _arm(self) -> None:
+        if not self._armed:
+            self._armed = True
+            self._start_clock()
+
+    def _rush(self) -> None:
+        if not self._rushed:
+            self._rushed = True
+            self._soon()
+
+        if self.waiting >= self.limit:
+            self._fill()

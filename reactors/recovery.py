@@ -1,0 +1,92 @@
+"""Puts a domain back as its last cut left it.
+
+What no longer fits the code is named: rows of inputs, graphs and keys that are gone are told and passed over; a value
+that its type cannot read any more stops the start with ``StateIncompatible``.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from penstock.accumulators.live import LiveAccumulator
+from penstock.reactors import cache
+from penstock.reactors.cut import DONE
+from penstock.reactors.firing import Anchor, Firing
+from penstock.reactors.flight import Flight
+from penstock.reactors.live import LiveReactor
+from penstock.runtime.clock import Clock
+from penstock.runtime.observe import Observer, StateIgnored
+from penstock.runtime.store.checkpoints import DomainState
+from penstock.runtime.store.rows import FiringRow
+
+
+class Restorer:
+    """Restores the parts of one domain."""
+
+    def __init__(
+        self,
+        accumulators: Mapping[str, LiveAccumulator],
+        reactors: Mapping[str, LiveReactor],
+        *,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._accumulators = accumulators
+        self._reactors = reactors
+        self._clock = clock
+        self._observer = observer
+
+    def restore(self, state: DomainState) -> None:
+        """Begin in the epoch of a state, as it says.
+
+        Raises:
+            StateIncompatible: A stored value was written for another type.
+        """
+        for accumulator in self._accumulators.values():
+            accumulator.restore(state.state.get((accumulator.name, cache.ACCUMULATOR_KEY)))
+
+        for reactor in self._reactors.values():
+            reactor.begin(state.epoch)
+
+        for (component, key), value in state.state.items():
+            if key != cache.ACCUMULATOR_KEY and component in self._reactors:
+                self._restore_key(self._reactors[component], key, value)
+
+        for row in state.firings:
+            if row.reactor in self._reactors:
+                self._restore_firing(self._reactors[row.reactor], row)
+            else:
+                self._ignore(row.reactor, f"firing {row.firing}", "the reactor is gone")
+
+    def _restore_key(self, reactor: LiveReactor, key: str, value: bytes) -> None:
+        if key != cache.BROADCAST_KEY and (key == "") == (reactor.definition.key is not None):
+            self._ignore(reactor.name, f"key {key!r}", "keys are told apart in another way now")
+            return
+
+        values, new, gone = cache.decode(value, reactor.inputs)
+        self._ignore_all(reactor.name, "input", gone)
+        if key == cache.BROADCAST_KEY:
+            reactor.restore_broadcasts(values)
+        else:
+            reactor.restore_slot(cache.key_of(key, reactor.name), values, new)
+
+    def _restore_firing(self, reactor: LiveReactor, row: FiringRow) -> None:
+        values, changed, gone = cache.decode(row.snapshot, reactor.inputs)
+        self._ignore_all(reactor.name, "input", gone)
+        done = DONE.from_json(row.done)
+        self._ignore_all(reactor.name, "graph", (name for name in done if name not in reactor.graphs))
+        key = cache.key_of(row.key or "", reactor.name)
+        # its own id and its own time: to the graphs it is the same firing
+        moment = self._clock.monotonic()
+        anchor = Anchor(row.started_at, moment)
+        firing = Firing(row.firing, reactor.name, key, values, frozenset(changed), moment, anchor)
+        flight = Flight(firing, reactor.slot(key), reactor.bits_of(changed))
+        flight.done.update(done)
+        flight.attempts, flight.crashes = row.attempts, row.crashes
+        flight.snapshot, flight.written = row.snapshot, True
+        reactor.restore_flight(flight)
+
+    def _ignore_all(self, part: str, kind: str, names: Iterable[str]) -> None:
+        for name in names:
+            self._ignore(part, f"{kind} {name!r}", f"the {kind} is gone")
+
+    def _ignore(self, part: str, what: str, reason: str) -> None:
+        self._observer(StateIgnored(part=part, what=what, reason=reason))
