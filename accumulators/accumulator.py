@@ -11,7 +11,6 @@ from typing import Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import override
 
-from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DefinitionError
@@ -48,7 +47,7 @@ class AnyAccumulator:
         output_type: The type of the boundaries, without None.
         durable: Whether pushed events are journalled before ``push`` returns.
         overflow: What happens when the ingress is saturated.
-        source: What feeds it by itself; accumulators with the same source belong together.
+        origin: What feeds it by itself; accumulators with the same origin belong together.
         capacity: Pushed events that may wait; the app's ``ingress_limit`` when None.
     """
 
@@ -72,7 +71,7 @@ class AnyAccumulator:
         self.capacity = capacity
         self.input_type = event
         self.output_type = value
-        self.source: Source | None = None
+        self.origin: object = None
         problems = option_problems(self.name, overflow, capacity)
         if problems:
             raise DefinitionError(*problems)

@@ -21,15 +21,16 @@ class Gate:
 
     Attributes:
         shut: Whether the next event should wait, for whichever reason; read for every event.
+        slice_end: When the running time slice is over, on the clock's monotonic scale.
         full: Whether the domain cannot take more.
         gone: Why there is nothing behind the gate any more; None while there is.
     """
 
-    __slots__ = ("_monotonic", "_slice_end", "_waiters", "full", "gone", "shut")
+    __slots__ = ("_monotonic", "_waiters", "full", "gone", "shut", "slice_end")
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._slice_end = 0.0
+        self.slice_end = 0.0
         self._waiters: list[asyncio.Future[None]] = []
         self.shut = False
         self.full = False
@@ -39,17 +40,9 @@ class Gate:
         """Let the loop have its turn before the next event."""
         self.shut = True
 
-    def watch(self, now: float) -> bool:
-        """Tell whether the time slice is over; ``now`` is what the clock showed a moment ago."""
-        if now < self._slice_end:
-            return False
-
-        self.shut = True
-        return True
-
     def begin_slice(self) -> None:
         """Note that the loop had its turn."""
-        self._slice_end = self._monotonic() + SLICE
+        self.slice_end = self._monotonic() + SLICE
         self.shut = self.full
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ state stays, the event becomes a dead letter, and the position moves on. Nothing
 another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Literal, Protocol, cast
 
@@ -25,6 +25,10 @@ INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=No
 
 Listener = Callable[[Boundary], None]
 Health = Literal["starting", "live", "disconnected", "ended"]
+
+
+#: Stands for an event that could not be converted.
+UNREAD = object()
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,13 +94,14 @@ class LiveAccumulator:
 
     __slots__ = (
         "_call",
+        "_conform",
         "_convert",
-        "_emit_type",
-        "_event_type",
+        "_event_class",
         "_journal",
         "_listeners",
         "_memory",
         "_stored_memory",
+        "_value_class",
         "capacity",
         "changed",
         "consumed",
@@ -142,15 +147,22 @@ class LiveAccumulator:
         if isinstance(definition, StreamAccumulator):
             self._memory = cast("StreamAccumulator[object, object]", definition).memory
 
-        polling = definition.kind == "polling"
-        self._call: Callable[..., object] = self._identity if polling else definition.function.fn
+        self._call = self._caller()
         self._convert = definition.input_codec.convert
-        self._event_type = definition.input_codec.exact
-        self._emit_type = definition.output_codec.exact
+        self._conform = definition.output_codec.convert
+        self._event_class = only_class(definition.input_codec.exact)
+        self._value_class = only_class(definition.output_codec.exact)
         self.health: Health = "starting"
         self.error: str | None = None
         self.events = self.filtered = self.undecodable = self.failed = self.refused = self.waiting = 0
         self._blank()
+
+    def _caller(self) -> Callable[[object], object]:
+        """Return what makes the value of an event."""
+        if self._memory is not None:
+            return self._fold
+
+        return self._identity if self.definition.kind == "polling" else self.definition.function.fn
 
     def _blank(self) -> None:
         """Begin with nothing taken."""
@@ -180,30 +192,20 @@ class LiveAccumulator:
             self.gate.end_slice()
 
         if not self.changed:
-            self.changed = True
-            self.keeper.touch(self)
+            self._note()
 
-        state = None
-        stage = "decode"
+        event: object = UNREAD
         try:
-            event = payload if type(payload) in self._event_type else self._convert(payload)
-            stage = "process"
-            if self._memory is None:
-                value = self._call(event)
-            else:
-                state, value = self._step(event)
-
-            if value is not None and type(value) not in self._emit_type:
-                value = self.definition.output_codec.convert(value)
+            event = payload if type(payload) is self._event_class else self._convert(payload)
+            value = self._call(event)
+            if type(value) is not self._value_class and value is not None:
+                value = self._conform(value)
         except Exception as error:  # noqa: BLE001 (user code; one bad event must not stop the next)
-            self._reject(stage, error, payload, position, partition)
+            self._reject("decode" if event is UNREAD else "process", error, payload, position, partition)
             return not self.gate.shut
 
         if position is not None:
             self.positions[partition] = position
-
-        if self._memory is not None:
-            self.state = state
 
         if value is None:
             self.filtered += 1
@@ -215,14 +217,17 @@ class LiveAccumulator:
 
         return not self.gate.shut
 
-    def _step(self, event: object) -> tuple[object, object]:
-        """Call a function that carries state; what it returns must be of the declared types."""
+    def _fold(self, event: object) -> object:
+        """Call a function that carries state. The state changes last, when nothing can fail any more."""
         memory = cast("Memory[object]", self._memory)
-        returned = cast("tuple[object, object]", self._call(event, self.state))
+        returned = cast("tuple[object, object]", self.definition.function.fn(event, self.state))
         if type(returned) is not tuple or len(returned) != 2:  # noqa: PLR2004 (the state and the value)
             raise DecodeError(self.name, "(state, value)", f"the function returned {returned!r}")
 
-        return memory.codec.convert(returned[0]), returned[1]
+        state = memory.codec.convert(returned[0])
+        value = None if returned[1] is None else self._conform(returned[1])
+        self.state = state
+        return value
 
     def _reject(self, stage: str, error: Exception, payload: object, position: Position | None, partition: str) -> None:
         """Count and keep an event that could not be processed; the next one is processed."""
@@ -391,3 +396,8 @@ class LiveAccumulator:
             health=self.health,
             error=self.error,
         )
+
+
+def only_class(exact: Collection[type]) -> type | None:
+    """Return the one class whose instances need no conversion; None when there are several, or none."""
+    return next(iter(exact)) if len(exact) == 1 else None

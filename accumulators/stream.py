@@ -65,7 +65,8 @@ class StreamAccumulator(Accumulator[In, Out]):
         super().__init__(
             function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
-        self.source: Source = source
+        self.source = source
+        self.origin = source
         self.memory = memory
 
     def __call__(self, event: In, *state: object) -> object:

@@ -30,7 +30,7 @@ def components(reactors: Iterable[Reactor], accumulators: Iterable[AnyAccumulato
     everything = tuple(dict.fromkeys((*joined, *accumulators)))
     groups = Groups()
     for accumulator in everything:
-        groups.join(accumulator, accumulator.source or accumulator)
+        groups.join(accumulator, accumulator.origin or accumulator)
 
     for reactor in reactors:
         for accumulator in reactor.accumulators.values():

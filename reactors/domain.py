@@ -232,16 +232,18 @@ class Domain:
 
     async def _last_cut(self) -> None:
         """Commit all that is left, and that the domain stopped in order."""
-        while self._away is not None:
-            await self._change()
-
+        await self._come_back()
         self._stopping = True
         self.cut()
-        while self._away is not None:
-            await self._change()
+        await self._come_back()
 
         if self._error is not None:
             raise self._error
+
+    async def _come_back(self) -> None:
+        """Wait until no cut is on its way."""
+        while self._away is not None:
+            await self._change()
 
     # -- cuts ----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ fire, oldest first, as soon as they may.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -37,6 +38,10 @@ from penstock.runtime.supervise import Supervisor
 
 #: Holds a key while its graphs run in-line.
 INLINE = Flight(Firing("", "", None, {}, frozenset()), Slot(None), 0)
+#: Of the firings of a burst one in this many (and one more) is measured: a mask …
+UNMEASURED = 15
+#: … and a firing belongs to a burst when it follows a measured one within this many seconds.
+BURST_GAP = 0.0005
 #: Sweeps within ``key_ttl``: an idle key is forgotten at most this part of it too late.
 SWEEPS = 4
 
@@ -49,8 +54,8 @@ class Fired(msgspec.Struct, frozen=True):
     """One firing that is over, for whoever looks back."""
 
     firing: Firing
-    #: From the decision to the end of the last graph.
-    seconds: float
+    #: From the decision to the end of the last graph; None when it was not measured, in a burst.
+    seconds: float | None
     #: By graph; None when all were done.
     errors: Mapping[str, Exception] | None
 
@@ -79,6 +84,18 @@ class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     latency_p99: float
 
 
+class Names(dict[int, frozenset[str]]):
+    """Names of inputs by their bits; made for the few combinations that occur."""
+
+    def __init__(self, bits: Mapping[str, int]) -> None:
+        super().__init__()
+        self._bits = bits
+
+    def __missing__(self, bits: int) -> frozenset[str]:
+        self[bits] = names = frozenset(name for name, bit in self._bits.items() if bits & bit)
+        return names
+
+
 class LiveReactor:
     """One reactor of one app. Lives on the event loop and is called there only."""
 
@@ -86,7 +103,6 @@ class LiveReactor:
         "_anchor",
         "_bits",
         "_broadcast_bits",
-        "_changes",
         "_draining",
         "_due",
         "_every",
@@ -94,16 +110,18 @@ class LiveReactor:
         "_gate",
         "_generation",
         "_held",
+        "_history",
         "_inline",
         "_keyed",
-        "_keyers",
-        "_latency",
         "_ledger",
         "_mask",
+        "_measure_from",
         "_monotonic",
+        "_names",
         "_only",
         "_pausing",
         "_prefix",
+        "_remember",
         "_scheduler",
         "_sequence",
         "_shared",
@@ -115,7 +133,6 @@ class LiveReactor:
         "coalesced",
         "definition",
         "firings",
-        "history",
         "inputs",
         "latency",
         "name",
@@ -151,11 +168,6 @@ class LiveReactor:
         rule = resolve(definition.criteria, self._bits, definition.broadcasts)
         self._mask, self._every = rule.mask, rule.every
         self._broadcast_bits = rule.mask & sum(self._bits[name] for name in definition.broadcasts)
-        self._keyers = {
-            name: keyer(definition, accumulator)
-            for name, accumulator in definition.accumulators.items()
-            if definition.key is not None and name not in definition.broadcasts
-        }
         self._ledger, self._gate = ledger, gate
         self._scheduler = scheduler
         self._pausing = pausing
@@ -165,10 +177,11 @@ class LiveReactor:
         )
         self._inline: tuple[Subscriber, ...] = ()
         self._waits = False
-        self._changes: dict[int, frozenset[str]] = {}
-        self.history: deque[Fired] = deque(maxlen=history)
+        self._names = Names(self._bits)
+        self._history: deque[Fired | Firing] = deque(maxlen=history)
+        self._remember = self._history.append
+        self._measure_from = -math.inf
         self.latency = Histogram()
-        self._latency = self.latency.record
         self._keyed = definition.key is not None
         self._only = Slot(None)
         self._started = self.paused = self._draining = False
@@ -214,10 +227,14 @@ class LiveReactor:
 
     def listener(self, name: str) -> Listener:
         """Return what an input is to call with its boundaries."""
+        bit = self._bits[name]
         if not self._keyed:
-            return partial(self._put, self._only)
+            return partial(self._put, self._only, bit)
 
-        return self._offer_broadcast if name in self.definition.broadcasts else self._offer_keyed
+        if name in self.definition.broadcasts:
+            return partial(self._offer_broadcast, bit & self._mask)
+
+        return partial(self._offer_keyed, keyer(self.definition, self.inputs[name]), bit)
 
     def start(self, supervisor: Supervisor) -> None:
         """Fire from now on: first what was in flight, then the keys that are due."""
@@ -231,10 +248,10 @@ class LiveReactor:
         """Take a boundary of one of the inputs, and fire when it is time."""
         self.listener(boundary.source)(boundary)
 
-    def _offer_keyed(self, boundary: Boundary) -> None:
+    def _offer_keyed(self, keyer: Callable[[object], Key], bit: int, boundary: Boundary) -> None:
         """Take a boundary into the cache of its key."""
         try:
-            key = self._keyers[boundary.source](boundary.value)
+            key = keyer(boundary.value)
             slot = self._slots.get(key)
         except Exception as error:  # noqa: BLE001 (the user's key function; one bad value must not stop the next)
             self._refuse_key(boundary, repr(error))
@@ -248,14 +265,12 @@ class LiveReactor:
             slot = self.slot(key)
 
         slot.generation = self._generation
-        self._put(slot, boundary)
+        self._put(slot, bit, boundary)
 
-    def _put(self, slot: Slot, boundary: Boundary) -> None:
+    def _put(self, slot: Slot, bit: int, boundary: Boundary) -> None:
         """Note a value; the key fires when the criteria hold and nothing keeps it from firing."""
         self.boundaries += 1
-        source = boundary.source
-        slot.values[source] = boundary.value
-        bit = self._bits[source]
+        slot.values[boundary.source] = boundary.value
         dirty = slot.dirty
         if dirty & bit:
             self.coalesced += 1
@@ -282,32 +297,36 @@ class LiveReactor:
 
     def _fire(self, slot: Slot) -> Firing:
         """Snapshot, clear, run: nothing can come between the first two."""
-        bits = slot.dirty
-        slot.dirty = 0
+        bits, slot.dirty = slot.dirty, 0
         if not slot.changed:
             self._ledger.touch_slot(self.name, slot)
 
         self._sequence = sequence = self._sequence + 1
         start = self._monotonic()
-        values = {**self._shared, **slot.values} if self._shared else slot.values.copy()
-        changed = self._changes.get(bits)
-        if changed is None:
-            changed = self._name_changes(bits)
+        if start >= self._gate.slice_end:
+            self._gate.end_slice()
 
-        firing = Firing(f"{self._prefix}{sequence}", self.name, slot.key, values, changed, start, self._anchor)
+        values = {**self._shared, **slot.values} if self._shared else slot.values.copy()
+        firing = Firing(
+            f"{self._prefix}{sequence}", self.name, slot.key, values, self._names[bits], start, self._anchor
+        )
         if self._waits:
             self._flights.launch(Flight(firing, slot, bits))
             self._weigh()
-            return firing
+        else:
+            self._run(firing, slot, bits)
 
+        return firing
+
+    def _run(self, firing: Firing, slot: Slot, bits: int) -> None:
+        """Run the graphs of a firing in-line."""
         slot.flight = INLINE
         errors: dict[str, Exception] | None = None
         for subscriber in self._inline:
             try:
                 effects = subscriber.run(firing).effects
             except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
-                errors = errors or {}
-                errors[subscriber.name] = error
+                errors = {subscriber.name: error} if errors is None else {**errors, subscriber.name: error}
             else:
                 if effects:
                     self._ledger.record(effects)
@@ -315,29 +334,31 @@ class LiveReactor:
         slot.flight = None
         if errors is not None:
             self._flights.fail(Flight(firing, slot, bits), errors)
-            return firing
+            return
 
-        end = self._monotonic()
-        self._latency(end - start)
         self.firings += 1
-        self.history.append(Fired(firing, end - start, None))
-        self._gate.watch(end)
+        start = firing.moment
+        if start > self._measure_from or not self.firings & UNMEASURED:
+            self._measure(firing)
+        else:
+            self._remember(firing)
+
         if slot.dirty:
             self._evaluate(slot)  # a graph has offered something to its own reactor
 
-        return firing
+    def _measure(self, firing: Firing) -> None:
+        """Note how long a firing took. In a burst only some are measured: it costs as much as a small graph."""
+        end = self._monotonic()
+        self._measure_from = end + BURST_GAP
+        self.latency.record(end - firing.moment)
+        self._remember(Fired(firing, end - firing.moment, None))
 
-    def _name_changes(self, bits: int) -> frozenset[str]:
-        """Return the names of inputs by their bits; the few combinations that occur are kept."""
-        self._changes[bits] = names = frozenset(name for name, bit in self._bits.items() if bits & bit)
-        return names
-
-    def _offer_broadcast(self, boundary: Boundary) -> None:
+    def _offer_broadcast(self, bit: int, boundary: Boundary) -> None:
         """Take a boundary that every key sees; it counts for each of them only when the criteria name its input."""
         self.boundaries += 1
         self._shared[boundary.source] = boundary.value
         self._ledger.touch_broadcasts(self.name)
-        if bit := self._bits[boundary.source] & self._mask:
+        if bit:
             for slot in self._slots.values():
                 slot.dirty |= bit
                 if not slot.changed:
@@ -426,17 +447,15 @@ class LiveReactor:
         """Note the end of a firing that was in flight, and look at what came meanwhile."""
         end = self._monotonic()
         seconds = end - flight.firing.moment
-        self._latency(seconds)
+        self.latency.record(seconds)
         self.firings += 1
-        self.history.append(Fired(flight.firing, seconds, errors))
+        self._remember(Fired(flight.firing, seconds, errors))
         self._weigh()
         if self._calls(flight.slot.dirty):
             self._due[flight.slot] = None
 
         if self._due:
             self.drain()
-
-        self._gate.watch(end)
 
     # -- keys ----------------------------------------------------------------------------------------------
 
@@ -520,6 +539,10 @@ class LiveReactor:
         """Fire again, what is due at once."""
         self.paused = False
         self.release()
+
+    def history(self) -> list[Fired]:
+        """Return the last firings, the newest first."""
+        return [fired if isinstance(fired, Fired) else Fired(fired, None, None) for fired in reversed(self._history)]
 
     def statistics(self) -> ReactorStatistics:
         """Return what happened since the app started."""

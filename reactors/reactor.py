@@ -92,9 +92,9 @@ class Reactor:
         }
         self.broadcasts = frozenset(unwrap(item).name for item in inputs if isinstance(item, Broadcast))
         self.criteria = criteria or when_any()
-        self.strategy: Strategy = strategy
+        self.strategy: str = strategy
         self.key = key
-        self.on_error: OnError = on_error
+        self.on_error: str = on_error
         problems = [*input_problems(self, inputs), *option_problems(self), *key_problems(self)]
         if problems:
             raise DefinitionError(*problems)
