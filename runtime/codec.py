@@ -141,7 +141,8 @@ class Codec(Generic[T]):
 
             return self._form.read(value)  # type: ignore[return-value]
         except FAULTS as error:
-            raise self._misfit(str(error)) from error
+            reason = f"{misfit} (nor does it fit as JSON: {error})" if isinstance(value, str) else str(error)
+            raise self._misfit(reason) from error
 
     def _compare(self, value: object, back: object) -> None:
         if value == back and type(value) is type(back):
@@ -161,6 +162,8 @@ def plain(value: object) -> object:
     """
     try:
         return msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
+    except RecursionError:  # nested without end, or nearly: repr knows the former
+        return repr(value)
     except FAULTS:
         return _plain_parts(value)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import cast
 
 import msgspec
@@ -17,16 +17,16 @@ def difference(value: object, back: object, path: str = "$") -> str | None:
     equals a NaN. An int may come back as the float that equals it; no other change of type passes.
     """
     if type(value) is not type(back):
-        if isinstance(value, int | float) and isinstance(back, int | float) and value == back:
+        if type(value) is int and type(back) is float and value == back:
             return None
 
         return f"{_kind(value)} would come back as {_kind(back)} (at `{path}`)"
 
     parts, others = _parts(value, path), _parts(back, path)
-    if parts is None or others is None:
+    if parts is None or others is None or _length(value) != _length(back):
         return None if _equal(value, back) else f"{value!r} would come back as {back!r} (at `{path}`)"
 
-    for (where, part), (place, other) in zip(parts, others, strict=False):
+    for (where, part), (place, other) in zip(parts, others, strict=True):
         if where != place:
             return f"{where} would come back as {place}"
 
@@ -38,6 +38,10 @@ def difference(value: object, back: object, path: str = "$") -> str | None:
 
 def _kind(value: object) -> str:
     return describe_type(type(value))
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, Sized) else 0
 
 
 def _equal(value: object, back: object) -> bool:

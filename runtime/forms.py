@@ -95,7 +95,7 @@ class Union:
         if not found:
             raise ValueError(f"it fits no member ({'; '.join(reasons)})")
 
-        if len(found) > 1:
+        if any(value != found[0][1] or type(value) is not type(found[0][1]) for _, value in found):
             names = ", ".join(name for name, _ in found)
             raise ValueError(f"it fits several members ({names}); declare them with `tag=True`, or give an instance")
 
@@ -156,6 +156,7 @@ def form_of(type_: object, part: str) -> Form:
     Raises:
         DefinitionError: Values of the type cannot be stored.
     """
+    type_ = getattr(type_, "__value__", type_)  # an alias made by `type X = ...`; msgspec knows those of 3.12 only
     try:
         _refuse_unknown(type_, part)
         return Plain(type_)
@@ -173,8 +174,8 @@ def form_of(type_: object, part: str) -> Form:
 
 
 def union_members(type_: object) -> Iterator[object]:
-    """Yield the members of a union, or the type itself, without ``Annotated`` and aliases around it."""
-    inner: object = getattr(type_, "__value__", type_)  # an alias made by `type X = …`
+    """Yield the members of a union, or the type itself, without the aliases around it."""
+    inner: object = getattr(type_, "__value__", type_)
     origin = typing.get_origin(inner)
     if origin in {typing.Union, types.UnionType}:
         for member in typing.get_args(inner):
