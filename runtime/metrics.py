@@ -8,9 +8,9 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds penstock_event_seconds
   penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
-  penstock_cut_seconds penstock_domains_lost_total
-* runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_run_seconds penstock_tasks
-  penstock_tasks_finished_total penstock_task_seconds
+  penstock_cut_seconds penstock_domains_lost_total penstock_states_ignored_total
+* runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
+  penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
 * store: penstock_store_commits_total penstock_store_units_total penstock_store_units_failed_total
   penstock_store_units_waiting penstock_store_rows_total penstock_store_retries_total penstock_store_commit_seconds
 * kernel: penstock_timers_pending penstock_timers_fired_total penstock_timers_failed_total
@@ -97,10 +97,14 @@ METRICS = {
     "penstock_cut_effects_total": counter("Effects of committed cuts", "domain"),
     "penstock_cut_seconds": histogram("From the beginning of a cut to its commit", "domain"),
     "penstock_domains_lost_total": counter("Times that another owner took a domain", "domain"),
+    "penstock_states_ignored_total": counter("Stored state that no part of the code belongs to", "part"),
     # runs
     "penstock_runs": gauge("Runs that are known now", "workflow", "status"),
     "penstock_runs_started_total": counter("Runs that were committed to the store", "workflow"),
     "penstock_runs_finished_total": counter("Runs that ended", "workflow", "status"),
+    "penstock_runs_left_total": counter(
+        "Unfinished runs that left this worker; why: lost, parked or store", "workflow", "why"
+    ),
     "penstock_run_seconds": histogram("From the creation of a run to its end", "workflow"),
     "penstock_tasks": gauge("Task runs that are known now", "workflow", "status"),
     "penstock_tasks_finished_total": counter("Task runs that ended", "workflow", "task", "status"),

@@ -13,7 +13,9 @@ from penstock.runtime.observe import (
     FiringFailed,
     PartRestarted,
     RunFinished,
+    RunLeft,
     RunStarted,
+    StateIgnored,
     StoreRetried,
     TaskFinished,
 )
@@ -117,6 +119,11 @@ def _domain_lost(tally: Tally, fact: DomainLost) -> None:
     tally.add("penstock_domains_lost_total", domain=fact.domain)
 
 
+@counts(StateIgnored)
+def _state_ignored(tally: Tally, fact: StateIgnored) -> None:
+    tally.add("penstock_states_ignored_total", part=fact.part)
+
+
 @counts(RunStarted)
 def _run_started(tally: Tally, fact: RunStarted) -> None:
     tally.add("penstock_runs_started_total", workflow=fact.workflow)
@@ -132,6 +139,11 @@ def _task_finished(tally: Tally, fact: TaskFinished) -> None:
 def _run_finished(tally: Tally, fact: RunFinished) -> None:
     tally.add("penstock_runs_finished_total", workflow=fact.workflow, status=fact.status)
     tally.record("penstock_run_seconds", fact.seconds, workflow=fact.workflow)
+
+
+@counts(RunLeft)
+def _run_left(tally: Tally, fact: RunLeft) -> None:
+    tally.add("penstock_runs_left_total", workflow=fact.workflow, why=fact.why)
 
 
 @counts(PartRestarted)
