@@ -9,11 +9,12 @@ from typing import Literal, TypeVar, overload
 
 from typing_extensions import override
 
+from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled
 from penstock.graphs.draw import mermaid
 from penstock.graphs.inputs import Declared, Edge, declared_inputs, reactor_inputs
 from penstock.graphs.node import Declaration, Input, Node, NodeFunction, captured, place, unread
-from penstock.graphs.plan import Checked, check
+from penstock.graphs.plan import Plan, check
 from penstock.graphs.result import GraphResult
 from penstock.graphs.topology import Topology
 from penstock.graphs.types import members
@@ -44,6 +45,7 @@ class ComputationGraph:
         self._inputs: dict[str, Input] = {}
         self._problems: list[str] = []
         self._declarations: dict[str, Declaration] = {}
+        self._plan: Plan | None = None
         self._compiled: Compiled | None = None
         self._edge: Edge | None = None
         self._declare_inputs(reactor, inputs)
@@ -135,7 +137,7 @@ class ComputationGraph:
             )
         else:
             self._declarations[declaration.name] = declaration
-            self._compiled = self._edge = None
+            self._plan = self._compiled = None
 
     def _name_of(self, parameter: str, source: NodeFunction | str) -> str:
         """Return the name of what ``inputs=`` gives for a parameter: a node's function, an accumulator, or a name."""
@@ -160,21 +162,30 @@ class ComputationGraph:
 
     def check(self) -> list[str]:
         """Return all problems, each naming graph and node and saying what to write instead; nothing runs."""
-        return self._examine()[0]
+        return [*self._examine(), *self._edge_problems()]
+
+    def _edge_problems(self) -> list[str]:
+        """Return which declared inputs have a type of which no values can be made."""
+        try:
+            self._made_edge()
+        except DefinitionError as error:
+            return [f"graph {self.name!r}: {problem}" for problem in error.problems]
+
+        return []
 
     def notes(self) -> list[str]:
         """Return what is legal but perhaps not meant, such as inputs that no node takes."""
-        return list(check(self._topology()[0]).notes)
+        return list(notes(self._topology()[0]))
 
-    def _examine(self) -> tuple[list[str], Checked]:
+    def _examine(self) -> list[str]:
+        """Check and plan; a plan is kept until it is compiled, or a node is declared."""
+        if self._plan is not None or self._compiled is not None:
+            return []
+
         topology, problems = self._topology()
         checked = check(topology)
-        try:
-            self._edge = Edge(self.name, self._inputs, none_is_absent=self.reactor is not None)
-        except DefinitionError as error:
-            problems += [f"graph {self.name!r}: {problem}" for problem in error.problems]
-
-        return [*problems, *checked.problems], checked
+        self._plan = None if problems else checked.plan
+        return [*problems, *checked.problems]
 
     def _topology(self) -> tuple[Topology, list[str]]:
         """Read the declarations; a node that cannot be read stands there without edges."""
@@ -251,11 +262,11 @@ class ComputationGraph:
             DefinitionError: The graph has problems.
         """
         if self._compiled is None:
-            problems, checked = self._examine()
-            if problems or checked.plan is None:
+            problems = self._examine()
+            if self._plan is None:
                 raise DefinitionError(*problems)
 
-            self._compiled = Compiled(checked.plan)
+            self._compiled, self._plan = Compiled(self._plan), None
 
         return self._compiled
 
@@ -293,7 +304,11 @@ class ComputationGraph:
         return compiled.call(self._convert(inputs))
 
     def _convert(self, inputs: Mapping[str, object]) -> Mapping[str, object]:
+        return self._made_edge().convert(inputs)
+
+    def _made_edge(self) -> Edge:
+        """Return the edge, made when it is needed first: a graph that only ever sees firings needs none."""
         if self._edge is None:
             self._edge = Edge(self.name, self._inputs, none_is_absent=self.reactor is not None)
 
-        return self._edge.convert(inputs)
+        return self._edge

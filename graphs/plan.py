@@ -15,7 +15,7 @@ from penstock.graphs.result import Path
 from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
 from penstock.graphs.sections import Section, arrange
 from penstock.graphs.topology import Topology, sort
-from penstock.graphs.types import members, tests
+from penstock.graphs.types import instance_classes, members
 from penstock.runtime.calls import describe_type
 
 
@@ -56,7 +56,6 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan | None
     problems: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def check(topology: Topology) -> Checked:
@@ -70,7 +69,6 @@ def check(topology: Topology) -> Checked:
     return Checked(
         plan=None if problems else plan(topology, steps),
         problems=tuple(problems),
-        notes=tuple(checks.notes(topology)),
     )
 
 
@@ -129,7 +127,7 @@ def variants(annotation: object) -> tuple[Variant, ...]:
     labels = [describe_type(member) for member in union]
     return tuple(
         Variant(label=label if labels.count(label) == 1 else f"{label} #{index + 1}", classes=classes)
-        for index, (label, classes) in enumerate(zip(labels, tests(union), strict=True))
+        for index, (label, classes) in enumerate(zip(labels, instance_classes(union), strict=True))
     )
 
 

@@ -26,8 +26,11 @@ class Guard(msgspec.Struct, frozen=True):
 
     def __and__(self, other: "Guard") -> "Guard":
         """Return the guard that holds when both hold."""
-        if other in {ALWAYS, self}:
+        if other == ALWAYS:
             return self
+
+        if self == ALWAYS:
+            return other
 
         return Guard(self.present | other.present, merge((*self.routes, *other.routes)))
 

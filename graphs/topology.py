@@ -34,6 +34,11 @@ class Topology:
                 if argument.source in self.consumers:
                     self.consumers[argument.source].append((node, argument))
 
+        self._producers = {
+            node.name: list(dict.fromkeys(a.source for a in node.arguments if a.source in nodes))
+            for node in nodes.values()
+        }
+        self._accepted: dict[int, frozenset[int]] = {}
         self._routers: dict[str, bool] = {}
 
     def type_of(self, source: str) -> object:
@@ -42,12 +47,17 @@ class Topology:
 
     def producers(self, node: Node) -> list[str]:
         """Return the nodes that a node takes values from, each once, in the order of its parameters."""
-        return list(dict.fromkeys(a.source for a in node.arguments if a.source in self.nodes))
+        return self._producers[node.name]
 
     def accepted(self, argument: Argument) -> frozenset[int]:
         """Return the numbers of those members of the source's union that a parameter accepts."""
-        union = members(self.type_of(argument.source))
-        return frozenset(index for index, member in enumerate(union) if accepts(argument.type, member))
+        found = self._accepted.get(id(argument))
+        if found is None:
+            union = members(self.type_of(argument.source))
+            found = frozenset(index for index, member in enumerate(union) if accepts(argument.type, member))
+            self._accepted[id(argument)] = found
+
+        return found
 
     def may_be_absent(self, source: str) -> bool:
         """Tell whether a value is an input that a traversal may lack."""

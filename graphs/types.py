@@ -38,6 +38,9 @@ def bare(annotation: object) -> object:
 
 def members(annotation: object) -> tuple[object, ...]:
     """Return the members of a union, nested ones unfolded, each once and in order; of anything else itself."""
+    if isinstance(annotation, type):
+        return (annotation,)
+
     plain = bare(annotation)
     if typing.get_origin(plain) not in {typing.Union, types.UnionType}:
         return (plain,)
@@ -58,6 +61,9 @@ def unknown(plain: object) -> bool:
 
 def class_of(member: object) -> type | None:
     """Return the class that values of a member are instances of, if that can be looked at."""
+    if unknown(member):  # Any is a class in Python 3.11
+        return None
+
     if isinstance(member, typing.NewType):
         return class_of(bare(member.__supertype__))
 
@@ -73,6 +79,9 @@ def class_of(member: object) -> type | None:
 
 def accepts(wanted: object, given: object) -> bool:
     """Tell whether an annotation accepts all values of a type; yes, where that cannot be known."""
+    if wanted is given or wanted is ANYTHING:
+        return True
+
     return all(any(_accepts(want, give) for want in members(wanted)) for give in members(given))
 
 
@@ -131,7 +140,7 @@ def _accepts_argument(want: object, give: object) -> bool:
     return accepts(want, give)
 
 
-def tests(union: Sequence[object]) -> list[tuple[type, ...]]:
+def instance_classes(union: Sequence[object]) -> list[tuple[type, ...]]:
     """Return for each member the classes whose instances are its values; call it when ``clashes`` finds nothing."""
     known = [class_of(member) for member in _classes(union)]
     return [

@@ -1,0 +1,78 @@
+"""A graph behind a reactor: what a firing gives."""
+
+import pytest
+
+from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.subscriber import GraphSubscriber
+from penstock.reactors.firing import Outcome, Subscriber
+from penstock.runtime.effects import Recorded, Start
+from penstock.runtime.errors import DefinitionError, NodeFailed
+from tests.graphs.streams import Book, firing, market
+
+
+class Settle:
+    name = "settle"
+
+    def prepare(self, value: object) -> Start:
+        return Start(workflow="settle", input=str(value))
+
+
+def starting() -> ComputationGraph:
+    graph = ComputationGraph("maker", reactor=market)
+
+    @graph.node(starts=Settle())
+    def low(orderbook: Book) -> float:
+        return orderbook.bid
+
+    @graph.node(starts=Settle())
+    def high(orderbook: Book) -> float | None:
+        return orderbook.ask if orderbook.ask > 1 else None
+
+    return graph
+
+
+def test_effects_have_a_key_of_firing_graph_node_and_index() -> None:
+    subscriber: Subscriber = GraphSubscriber(starting())
+    outcome = subscriber.run(firing(orderbook=Book(1.0, 2.0)))
+    assert outcome.effects == [
+        Recorded(key="market:1-7/maker/low/0", effect=Start(workflow="settle", input="1.0")),
+        Recorded(key="market:1-7/maker/high/0", effect=Start(workflow="settle", input="2.0")),
+    ]
+
+
+def test_key_of_an_effect_does_not_depend_on_the_others() -> None:
+    outcome = GraphSubscriber(starting()).run(firing(orderbook=Book(1.0, 0.5)))
+    assert [effect.key for effect in outcome.effects] == ["market:1-7/maker/low/0"]
+
+
+def test_result_of_a_firing_without_effects() -> None:
+    outcome = GraphSubscriber(starting()).run(firing())
+    assert isinstance(outcome, Outcome)
+    assert list(outcome.effects) == []
+    assert outcome.result.not_ready == ("low", "high")
+
+
+async def test_graph_that_waits_is_run_by_arun() -> None:
+    graph = starting()
+
+    @graph.node
+    async def fetch(orderbook: Book) -> float:
+        return orderbook.bid
+
+    subscriber = GraphSubscriber(graph)
+    assert (subscriber.name, subscriber.is_async) == ("maker", True)
+    outcome = await subscriber.arun(firing(orderbook=Book(1.0, 2.0)))
+    assert len(outcome.effects) == 2
+    assert outcome.result.outputs["fetch"] == 1.0
+
+
+def test_failure_of_a_node_goes_to_the_reactor() -> None:
+    graph = ComputationGraph("maker", reactor=market)
+    graph.node(name="broken")(lambda orderbook: orderbook.bid / 0)
+    with pytest.raises(NodeFailed, match="ZeroDivisionError"):
+        GraphSubscriber(graph).run(firing(orderbook=Book(1.0, 2.0)))
+
+
+def test_graph_with_problems_is_refused_before_any_firing() -> None:
+    with pytest.raises(DefinitionError, match="no nodes"):
+        GraphSubscriber(ComputationGraph("maker", reactor=market))
