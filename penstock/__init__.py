@@ -1,4 +1,10 @@
-"""Penstock: reactive streams, computation graphs and durable workflows on one clock and one state store."""
+"""Penstock: reactive streams, computation graphs and durable workflows on one clock and one state store.
+
+    source ──Event──► accumulator ──Boundary──► reactor ──Firing──► graph ──GraphResult──► workflow ──Run──► state store
+
+What stands here is the public face. Declare parts with the decorators and classes, hand the roots to an ``App``, and
+open it. ``penstock.testing`` has what tests need; the layers (``penstock.accumulators`` …) explain themselves.
+"""
 
 from pathlib import Path
 
@@ -6,3 +12,134 @@ from pathlib import Path
 # beside it, not in it. An installed wheel has them inside, an editable install maps them: both are left alone.
 if not (Path(__file__).parent / "graphs").exists():  # pragma: no branch - the other one is an installed wheel
     __path__.append(str(Path(__file__).parent.parent))
+
+from penstock.accumulators.accumulator import Accumulator as Accumulator
+from penstock.accumulators.boundary import Boundary as Boundary
+from penstock.accumulators.passthrough import passthrough_accumulator as passthrough_accumulator
+from penstock.accumulators.polling import polling_accumulator as polling_accumulator
+from penstock.accumulators.source import (
+    Intake as Intake,
+    Position as Position,
+    Source as Source,
+)
+from penstock.accumulators.stream import stream_accumulator as stream_accumulator
+from penstock.app import App as App
+from penstock.graphs.graph import ComputationGraph as ComputationGraph
+from penstock.graphs.result import GraphResult as GraphResult
+from penstock.health import Health as Health, PartHealth as PartHealth
+from penstock.portal import Portal as Portal
+from penstock.reactors.criteria import (
+    Criterion as Criterion,
+    when_all as when_all,
+    when_any as when_any,
+)
+from penstock.reactors.firing import Firing as Firing
+from penstock.reactors.reactor import Reactor as Reactor, broadcast as broadcast
+from penstock.runtime.clock import Clock as Clock, SystemClock as SystemClock
+from penstock.runtime.config import Config as Config
+from penstock.runtime.errors import (
+    AppError as AppError,
+    ChannelClosed as ChannelClosed,
+    ChannelError as ChannelError,
+    ChannelFull as ChannelFull,
+    ConfigError as ConfigError,
+    DecodeError as DecodeError,
+    DefinitionError as DefinitionError,
+    GraphError as GraphError,
+    InputError as InputError,
+    InvariantError as InvariantError,
+    LeaseLost as LeaseLost,
+    NodeFailed as NodeFailed,
+    PartFailed as PartFailed,
+    PenstockError as PenstockError,
+    RunCancelled as RunCancelled,
+    RunError as RunError,
+    RunFailed as RunFailed,
+    RunNotFound as RunNotFound,
+    SchemaVersionError as SchemaVersionError,
+    SourceError as SourceError,
+    SourceUnavailable as SourceUnavailable,
+    StateIncompatible as StateIncompatible,
+    StoreCorrupt as StoreCorrupt,
+    StoreError as StoreError,
+    StoreFull as StoreFull,
+    StoreInUse as StoreInUse,
+    StoreReadOnly as StoreReadOnly,
+    StoreUnavailable as StoreUnavailable,
+    TaskFailed as TaskFailed,
+    WriteConflict as WriteConflict,
+)
+from penstock.runtime.observe import Fact as Fact, Observer as Observer
+from penstock.runtime.variables import (
+    resolve as resolve,
+    var as var,
+    var_or as var_or,
+)
+from penstock.workflows.context import Context as Context
+from penstock.workflows.run import Run as Run
+from penstock.workflows.workflow import Workflow as Workflow, task as task
+
+__all__ = [
+    "Accumulator",
+    "App",
+    "AppError",
+    "Boundary",
+    "ChannelClosed",
+    "ChannelError",
+    "ChannelFull",
+    "Clock",
+    "ComputationGraph",
+    "Config",
+    "ConfigError",
+    "Context",
+    "Criterion",
+    "DecodeError",
+    "DefinitionError",
+    "Fact",
+    "Firing",
+    "GraphError",
+    "GraphResult",
+    "Health",
+    "InputError",
+    "Intake",
+    "InvariantError",
+    "LeaseLost",
+    "NodeFailed",
+    "Observer",
+    "PartFailed",
+    "PartHealth",
+    "PenstockError",
+    "Portal",
+    "Position",
+    "Reactor",
+    "Run",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunNotFound",
+    "SchemaVersionError",
+    "Source",
+    "SourceError",
+    "SourceUnavailable",
+    "StateIncompatible",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreInUse",
+    "StoreReadOnly",
+    "StoreUnavailable",
+    "SystemClock",
+    "TaskFailed",
+    "Workflow",
+    "WriteConflict",
+    "broadcast",
+    "passthrough_accumulator",
+    "polling_accumulator",
+    "resolve",
+    "stream_accumulator",
+    "task",
+    "var",
+    "var_or",
+    "when_all",
+    "when_any",
+]

@@ -30,7 +30,8 @@ class Portal:
     """An open app, seen from synchronous code.
 
     Every method of the app can be called here under its own name and blocks until it is done:
-    ``portal.execute(settle)``. ``portal.call(app.execute, settle)`` is the same with the types kept. What iterates (``runs``) comes as a list.
+    ``portal.execute(settle)``. ``portal.call(app.execute, settle)`` is the same with the types kept.
+    What iterates (``runs``) comes as a list.
     """
 
     def __init__(self, portal: BlockingPortal, app: Door) -> None:

@@ -390,6 +390,20 @@ class Domain:
 
     # -- looking -------------------------------------------------------------------------------------------
 
+    @property
+    def error(self) -> StoreError | None:
+        """Why the last cut failed; None when it did not."""
+        return self._error
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way: no event, no firing, no effect, no state that the store does not have."""
+        if self.lost is not None:
+            return True
+
+        waits = self._away is not None or self.ledger.next or not self.inbox.idle
+        return not waits and all(reactor.is_idle for reactor in self.reactors.values())
+
     def statistics(self) -> DomainStatistics:
         """Return what happened since the app started."""
         return DomainStatistics(

@@ -605,6 +605,15 @@ class LiveReactor:
 
         self._flights.stop()
 
+    def state(self) -> dict[Key, dict[str, object]]:
+        """Return the newest value of each input, by key; those that every key sees are in each."""
+        return {key: {**self._shared, **slot.values} for key, slot in self._slots.items()}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no firing is in flight, and none is due that may be."""
+        return not self._flights.flying and (self.paused or not self._due)
+
     @property
     def running(self) -> bool:
         """Whether graphs run now that the loop has to wait for."""

@@ -1,0 +1,293 @@
+"""The app: declared parts, opened together on one store.
+
+An ``App`` is a declaration until it is opened: it wires and checks the parts, and holds nothing that runs. Opening
+makes a ``Session``, which lives until the app is closed; the methods here look the part up and hand over to it.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, overload
+
+import anyio
+import msgspec
+
+from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
+from penstock.graphs.graph import ComputationGraph
+from penstock.health import Health
+from penstock.portal import Portal, open_portal
+from penstock.reactors.firing import Key
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.clock import Clock, SystemClock
+from penstock.runtime.config import Config, load
+from penstock.runtime.errors import AppError
+from penstock.runtime.observe import Observer, silent
+from penstock.runtime.scheduler import Scheduler
+from penstock.wiring import Part, wire
+from penstock.workflows.run import Run
+from penstock.workflows.workflow import Workflow
+
+if TYPE_CHECKING:
+    # Opening imports the session, and with it the libraries for SQL and metrics; declaring parts is quick without.
+    from penstock.session import Session
+    from penstock.statistics import Statistics
+
+T = TypeVar("T")
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class App:
+    """Streams, graphs and workflows on one scheduler, one clock and one state store.
+
+    Args:
+        store: Where the state lives: ``sqlite:///market.db`` (four slashes before an absolute path). Default: the
+            configuration's, ``sqlite:///penstock.db``.
+        parts: The roots: graphs, workflows, reactors, accumulators. Whatever they refer to comes along.
+        config: The settings; without it they are read from the environment and the configuration file.
+        clock: Where time comes from; a virtual one in tests.
+        observer: Told every fact: a run ended, a part restarted, a cut committed.
+        faults: Called at each commit point of the store; for tests.
+        deterministic: Run ``def`` tasks and polls in-line instead of in threads; for tests.
+
+    Raises:
+        DefinitionError: The parts do not fit together; all problems are named.
+        ConfigError: The settings cannot be used; all problems are named.
+    """
+
+    def __init__(
+        self,
+        store: str | None = None,
+        parts: Sequence[Part] = (),
+        *,
+        config: Config | None = None,
+        clock: Clock | None = None,
+        observer: Observer = silent,
+        faults: Callable[[str], None] | None = None,
+        deterministic: bool = False,
+    ) -> None:
+        given = {} if store is None else {"store": store}
+        self.config: Config = load(given).config if config is None else config
+        if config is not None and store is not None:
+            self.config = msgspec.structs.replace(config, store=store)
+
+        self._wiring = wire(parts)
+        self._clock = clock or SystemClock()
+        self._observer = observer
+        self._faults = faults
+        self._deterministic = deterministic
+        self._session: Session | None = None
+
+    # -- what was declared ---------------------------------------------------------------------------------
+
+    @property
+    def accumulators(self) -> Mapping[str, AnyAccumulator]:
+        """The accumulators by name."""
+        return self._wiring.accumulators
+
+    @property
+    def reactors(self) -> Mapping[str, Reactor]:
+        """The reactors by name."""
+        return self._wiring.reactors
+
+    @property
+    def graphs(self) -> Mapping[str, ComputationGraph]:
+        """The computation graphs by name."""
+        return self._wiring.graphs
+
+    @property
+    def workflows(self) -> Mapping[str, Workflow]:
+        """The workflows by name."""
+        return self._wiring.workflows
+
+    # -- opening and closing -------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open the store, take over what was in flight, and start.
+
+        Raises:
+            StoreError: The store cannot be opened, or another process serves it.
+            AppError: The app is open already.
+        """
+        if self._session is not None:
+            raise AppError("the app is open already")
+
+        from penstock.session import Session  # noqa: PLC0415 - see above
+
+        session = Session(
+            self._wiring,
+            self.config,
+            clock=self._clock,
+            observer=self._observer,
+            faults=self._faults,
+            deterministic=self._deterministic,
+        )
+        await session.open()
+        self._session = session
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop in order: intake, final cut, running tasks (up to ``drain_timeout``), store."""
+        session = self._open
+        try:
+            await session.close(kind, error, trace)
+        finally:
+            self._session = None
+
+    @property
+    def _open(self) -> "Session":
+        if self._session is None:
+            raise AppError("the app is not open: use `async with app:`, `app.run(…)` or `with app.portal()`")
+
+        return self._session
+
+    async def serve(self) -> None:
+        """Serve until SIGINT or SIGTERM; opens the app when it is not open."""
+        if self._session is None:
+            async with self:
+                await _wait_for_signal()
+        else:
+            await _wait_for_signal()
+
+    @overload
+    def run(self, work: None = None) -> None: ...
+
+    @overload
+    def run(self, work: Awaitable[T]) -> T: ...
+
+    def run(self, work: Awaitable[T] | None = None) -> T | None:
+        """Open the app on a new event loop and block: until a signal, or until ``work`` is done."""
+        return asyncio.run(self._run(work))
+
+    async def _run(self, work: Awaitable[T] | None) -> T | None:
+        if work is None:
+            await self.serve()
+            return None
+
+        async with self:
+            return await work
+
+    def portal(self) -> AbstractContextManager[Portal]:
+        """Open the app in a thread of its own, for synchronous code."""
+        return open_portal(self)
+
+    # -- streams -------------------------------------------------------------------------------------------
+
+    async def push(self, accumulator: Accumulator[In, Out] | str, event: In) -> None:
+        """Give an event to an accumulator.
+
+        Returns when the event is taken; a durable accumulator's is committed to the store by then.
+
+        Raises:
+            DecodeError: The event does not have the declared type.
+            ChannelFull: The ingress is full and its policy is ``reject``.
+            StoreError: The journal row could not be committed; nothing was taken.
+            AppError: Unknown accumulator, or called from inside a firing (use ``starts=``).
+        """
+        await self._open.accumulator(accumulator).push(event)
+
+    def offer(self, accumulator: Accumulator[In, Out] | str, event: In) -> bool:
+        """Give an event to an accumulator without waiting and without a journal; tell whether it was taken.
+
+        Raises:
+            DecodeError: The event does not have the declared type.
+            ChannelFull: The ingress is full and its policy is ``reject``.
+        """
+        return self._open.accumulator(accumulator).offer(event)
+
+    async def fire(self, reactor: Reactor | str, key: Key = None) -> str:
+        """Fire a reactor now, whatever its criteria say, and return the firing's id.
+
+        Raises:
+            AppError: The reactor is paused, or unknown.
+        """
+        return self._open.reactor(reactor).fire(key)
+
+    async def pause(self, reactor: Reactor | str) -> None:
+        """Let a reactor take boundaries but not fire; returns when that is durable."""
+        await self._open.pause(reactor)
+
+    async def resume(self, reactor: Reactor | str) -> None:
+        """Let a paused reactor fire again; what became due fires at once."""
+        await self._open.resume(reactor)
+
+    def state(self, reactor: Reactor | str) -> Mapping[Key, Mapping[str, object]]:
+        """Return the newest value of each input of a reactor, by key."""
+        return self._open.reactor(reactor).state()
+
+    # -- runs ----------------------------------------------------------------------------------------------
+
+    async def start(self, workflow: Workflow | str, input: object = None, *, idempotency_key: str | None = None) -> Run:  # noqa: A002
+        """Start a run; returns when it is committed.
+
+        Args:
+            workflow: The workflow or its name.
+            input: A mapping, or a value of the workflow's input type.
+            idempotency_key: Starting twice with one key starts once; the second call returns the first one's run.
+
+        Raises:
+            InputError: The input does not have the declared type.
+            StoreError: The run could not be committed; none was started.
+        """
+        return await self._open.worker.start(self._open.workflow(workflow), input, key=idempotency_key)
+
+    async def execute(self, workflow: Workflow | str, input: object = None) -> dict[str, object]:  # noqa: A002
+        """Start a run, wait for its end, and return its output.
+
+        Raises:
+            RunFailed: A task failed; its own error is chained.
+        """
+        run = await self.start(workflow, input)
+        return await run.result()
+
+    def runs(
+        self, workflow: Workflow | str | None = None, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[Run]:
+        """Iterate over the runs in the store, newest first."""
+        name = workflow.name if isinstance(workflow, Workflow) else workflow
+        return self._open.worker.runs(workflow=name, status=status, limit=limit)
+
+    async def run_of(self, run_id: str) -> Run:
+        """Return one run.
+
+        Raises:
+            RunNotFound: The store holds no such run.
+        """
+        return await self._open.worker.run(run_id)
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The one scheduler: whoever waits for time in this app waits there."""
+        return self._open.scheduler
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is in flight: no event, no firing, no effect, no run that could go on."""
+        await self._open.wait_idle()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` every fact from now on, until the app is closed."""
+        self._open.observe(observer)
+
+    def health(self) -> Health:
+        """Return how the app and each of its parts feel."""
+        return Health(status="closed") if self._session is None else self._session.health()
+
+    def statistics(self) -> "Statistics":
+        """Return the counters of every part."""
+        return self._open.statistics()
+
+    def metrics(self) -> str:
+        """Return the metrics in the text format that Prometheus reads."""
+        return self._open.metrics()
+
+
+async def _wait_for_signal() -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return

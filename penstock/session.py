@@ -1,0 +1,364 @@
+"""An open app: everything that lives between opening and closing, in the order in which it starts and stops.
+
+Start: store → domains (taken over, restored) → runs that were in flight → sources. Stop: sources and final cuts →
+running tasks (up to ``drain_timeout``) → store. A failing store ends the session loudly: nothing in memory is worth
+more than what is committed, and the next start goes on from there.
+"""
+
+import asyncio
+import difflib
+import random
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.live import LiveAccumulator
+from penstock.graphs.subscriber import GraphSubscriber
+from penstock.health import Health, PartHealth
+from penstock.reactors.components import components
+from penstock.reactors.domain import Domain
+from penstock.reactors.live import LiveReactor
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.clock import Clock
+from penstock.runtime.config import Config
+from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreError
+from penstock.runtime.metrics import Metrics
+from penstock.runtime.observe import Fact, Observer
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.commits import Faults
+from penstock.runtime.store.store import Store
+from penstock.runtime.supervise import PartFacts, Supervisor
+from penstock.runtime.threads import Threads
+from penstock.statistics import Statistics, samples
+from penstock.wiring import Wiring
+from penstock.workflows.worker import Worker
+from penstock.workflows.workflow import Workflow
+
+T = TypeVar("T")
+
+
+class Session:
+    """What an app opens. Made, opened and closed once, on one event loop."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        config: Config,
+        *,
+        clock: Clock,
+        observer: Observer,
+        faults: Faults | None,
+        deterministic: bool,
+    ) -> None:
+        self.wiring = wiring
+        self.config = config
+        self._clock = clock
+        self._faults = faults
+        self._failure: PenstockError | None = None
+        self._idle_waiters: list[asyncio.Event] = []
+        self._metrics = Metrics()
+        self._observers: list[Observer] = [self._metrics, observer]
+        self.scheduler = Scheduler(clock, on_error=partial(self._broken, "the callback of a timer"))
+        self.threads = Threads("tasks", config.threads, activity=clock.activity, inline=deterministic)
+        self.domains: dict[str, Domain] = {}
+        self.accumulators: dict[str, LiveAccumulator] = {}
+        self.reactors: dict[str, LiveReactor] = {}
+
+    # -- start ---------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start everything, or nothing.
+
+        Raises:
+            StoreError: The store cannot be opened, or holds what the code cannot read.
+        """
+        self._switch_interval = sys.getswitchinterval()
+        self._group: TaskGroup = await anyio.create_task_group().__aenter__()
+        try:
+            await self._open_store()
+            await self._start_parts()
+        except BaseException as error:
+            await self._abort()
+            await self._leave_group(type(error), error, error.__traceback__)
+            raise
+
+        if self.config.switch_interval is not None:
+            sys.setswitchinterval(self.config.switch_interval)
+
+    async def _open_store(self) -> None:
+        self.store = await Store.open(
+            self.config.store,
+            scheduler=self.scheduler,
+            activity=self._clock.activity,
+            observer=self.tell,
+            faults=self._faults,
+            synchronous=self.config.synchronous,
+            group_limit=self.config.group_limit,
+            retry_timeout=self.config.store_retry_timeout,
+        )
+        self.store.failed.add_done_callback(self._store_failed)
+
+    async def _start_parts(self) -> None:
+        self.worker = Worker(
+            self.store,
+            self.scheduler,
+            self.threads,
+            self.tell,
+            max_concurrent_tasks=self.config.max_concurrent_tasks,
+            on_error=partial(self._broken, "a task of ours"),
+        )
+        for workflow in self.wiring.workflows.values():
+            self.worker.register(workflow)
+
+        self.supervisor = Supervisor(self._group, self.scheduler, self.tell, random.Random())  # noqa: S311 - jitter
+        await self._open_domains()
+        self._metrics.add(lambda: samples(self.statistics(), self.reactors))
+        await self.worker.recover()
+        for domain in self.domains.values():
+            await domain.start(self.supervisor)
+
+    async def _open_domains(self) -> None:
+        """Take the domains over before anything runs: state that does not fit the code stops the app unharmed."""
+        for component in components(self.wiring.reactors.values(), self.wiring.accumulators.values()):
+            domain = Domain(
+                component,
+                store=self.store,
+                scheduler=self.scheduler,
+                threads=self.threads,
+                carry=self.worker,
+                observer=self.tell,
+                checkpoint_interval=self.config.checkpoint_interval,
+                outbox_limit=self.config.outbox_limit,
+                ingress_limit=self.config.ingress_limit,
+                firing_history=self.config.firing_history,
+            )
+            self.domains[domain.name] = domain
+            self.accumulators |= domain.accumulators
+            self.reactors |= domain.reactors
+
+        for graph in self.wiring.graphs.values():
+            if graph.reactor is not None:
+                self.reactors[graph.reactor.name].subscribe(GraphSubscriber(graph))
+
+        for domain in self.domains.values():
+            await domain.open()
+
+    # -- stop ----------------------------------------------------------------------------------------------
+
+    async def close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop in order; what could not end goes on at the next start.
+
+        Raises:
+            StoreError: The store failed, or the last cut could not be committed.
+        """
+        problem: BaseException | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._stop_parts()
+            except StoreError as refused:
+                problem = refused
+            finally:
+                await self._abort()
+
+        await self._leave_group(kind, error, trace)
+        if problem is not None and error is None:
+            raise problem
+
+    async def _stop_parts(self) -> None:
+        deadline = self._clock.monotonic() + self.config.drain_timeout
+        for domain in self.domains.values():
+            await domain.stop(self._left(deadline))
+
+        await self.worker.drain(self._left(deadline))
+
+    def _left(self, deadline: float) -> float:
+        return 0.0 if self._failure else max(0.0, deadline - self._clock.monotonic())
+
+    async def _abort(self) -> None:
+        """Give back what the process holds: threads, the store with its lock, the switch interval."""
+        if self.config.switch_interval is not None:
+            sys.setswitchinterval(self._switch_interval)
+
+        if hasattr(self, "supervisor"):
+            await self.supervisor.stop()
+
+        if hasattr(self, "store"):
+            await self.store.close()
+
+        await self.threads.close()
+        self.scheduler.close()
+
+    async def _leave_group(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._group.cancel_scope.cancel()
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup:
+            if self._failure is None:
+                raise
+
+        if self._failure is not None:
+            raise self._failure
+
+    # -- failing loudly ------------------------------------------------------------------------------------
+
+    def _store_failed(self, failed: "asyncio.Future[StoreError]") -> None:
+        if not failed.cancelled():
+            self.fail(failed.result())
+
+    def _broken(self, part: str, error: BaseException) -> None:
+        """Stop on a mistake of ours: going on could lose something."""
+        failure = PartFailed(part, repr(error))
+        failure.__cause__ = error
+        self.fail(failure)
+
+    def fail(self, error: PenstockError) -> None:
+        """End the session: whoever is inside ``async with app`` is cancelled, and gets the error."""
+        if self._failure is None:
+            self._failure = error
+            self._group.cancel_scope.cancel()
+
+    # -- facts ---------------------------------------------------------------------------------------------
+
+    def tell(self, fact: Fact) -> None:
+        """Tell everyone who listens."""
+        for observer in self._observers:
+            observer(fact)
+
+        if self._idle_waiters:
+            self._wake_idle()
+
+    def observe(self, observer: Observer) -> None:
+        """Let one more listen."""
+        self._observers.append(observer)
+
+    # -- rest ----------------------------------------------------------------------------------------------
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is in flight."""
+        while not self.is_idle:
+            for domain in self.domains.values():
+                domain.request_cut()
+
+            # Whatever ends tells a fact, so nobody has to look again and again.
+            woken = asyncio.Event()
+            self._idle_waiters.append(woken)
+            await woken.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no event, firing, effect or run is on its way."""
+        return self.worker.is_idle and all(domain.is_idle for domain in self.domains.values())
+
+    def _wake_idle(self) -> None:
+        waiters, self._idle_waiters = self._idle_waiters, []
+        for waiter in waiters:
+            waiter.set()
+
+    # -- parts by name -------------------------------------------------------------------------------------
+
+    def accumulator(self, wanted: AnyAccumulator | str) -> LiveAccumulator:
+        """Return a live accumulator."""
+        return find("accumulator", wanted, self.wiring.accumulators, self.accumulators)
+
+    def reactor(self, wanted: Reactor | str) -> LiveReactor:
+        """Return a live reactor."""
+        return find("reactor", wanted, self.wiring.reactors, self.reactors)
+
+    def workflow(self, wanted: Workflow | str) -> Workflow:
+        """Return a workflow."""
+        return find("workflow", wanted, self.wiring.workflows, self.wiring.workflows)
+
+    async def pause(self, wanted: Reactor | str) -> None:
+        """Pause a reactor, and make that durable."""
+        reactor = self.reactor(wanted)
+        reactor.pause()
+        await self._domain_of(reactor).flush()
+
+    async def resume(self, wanted: Reactor | str) -> None:
+        """Resume a reactor, and make that durable."""
+        reactor = self.reactor(wanted)
+        reactor.resume()
+        await self._domain_of(reactor).flush()
+
+    def _domain_of(self, reactor: LiveReactor) -> Domain:
+        return next(domain for domain in self.domains.values() if reactor.name in domain.reactors)
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Return how everything feels, from facts."""
+        return Health.of((self._store_health(), *self._domain_health(), *map(part_health, self.supervisor.facts())))
+
+    def _store_health(self) -> PartHealth:
+        error = self.store.error
+        return PartHealth(name=self.store.url, kind="store", state="failed" if error else "live", error=text(error))
+
+    def _domain_health(self) -> Iterable[PartHealth]:
+        for name, domain in self.domains.items():
+            error = domain.lost or domain.error
+            state = "lost" if domain.lost else "failing" if error else "live"
+            yield PartHealth(name=name, kind="domain", state=state, error=text(error))
+
+        for name, reactor in self.reactors.items():
+            yield PartHealth(name=name, kind="reactor", state="paused" if reactor.paused else "live")
+
+    def statistics(self) -> Statistics:
+        """Return the counters of every part."""
+        return Statistics(
+            accumulators={name: each.statistics() for name, each in self.accumulators.items()},
+            reactors={name: each.statistics() for name, each in self.reactors.items()},
+            domains={name: each.statistics() for name, each in self.domains.items()},
+            worker=self.worker.statistics(),
+            store=self.store.statistics(),
+            scheduler=self.scheduler.statistics(),
+            threads=self.threads.statistics(),
+        )
+
+    def metrics(self) -> str:
+        """Return everything that is counted, as Prometheus reads it."""
+        return self._metrics.render()
+
+
+def find(kind: str, wanted: object, definitions: Mapping[str, object], found: Mapping[str, T]) -> T:
+    """Return the part that is meant by a definition or a name.
+
+    Raises:
+        AppError: The app does not have it.
+    """
+    name = wanted if isinstance(wanted, str) else getattr(wanted, "name", repr(wanted))
+    if name in found and (isinstance(wanted, str) or definitions[name] is wanted):
+        return found[name]
+
+    if name in found:
+        raise AppError(f"this {kind} {name!r} is not the one that the app was given under that name")
+
+    near = difflib.get_close_matches(name, found, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, found)) or 'none'}"
+    raise AppError(f"the app has no {kind} {name!r}: {hint}")
+
+
+def part_health(facts: PartFacts) -> PartHealth:
+    """Return the health of a supervised part."""
+    return PartHealth(
+        name=facts.name,
+        kind="part",
+        state="live" if facts.state == "running" else facts.state,
+        error=facts.last_error,
+        next_retry_at=facts.next_retry_at,
+        restarts=facts.restarts,
+    )
+
+
+def text(error: BaseException | None) -> str | None:
+    """Return the sentence of an error, when there is one."""
+    return None if error is None else str(error)

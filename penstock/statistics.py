@@ -1,0 +1,73 @@
+"""The counters of an open app, gathered from its parts, and the same as samples for the metrics."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from penstock.accumulators.live import AccumulatorStatistics
+from penstock.reactors.domain import DomainStatistics
+from penstock.reactors.live import LiveReactor, ReactorStatistics
+from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
+from penstock.runtime.scheduler import SchedulerStatistics
+from penstock.runtime.store.writer import WriterStatistics
+from penstock.runtime.threads import ThreadsStatistics
+from penstock.workflows.worker import WorkerStatistics
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What every part of an app has done since it was opened."""
+
+    #: By name.
+    accumulators: Mapping[str, AccumulatorStatistics]
+    reactors: Mapping[str, ReactorStatistics]
+    domains: Mapping[str, DomainStatistics]
+    worker: WorkerStatistics
+    store: WriterStatistics
+    scheduler: SchedulerStatistics
+    threads: ThreadsStatistics
+
+
+def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iterator[Sample]:
+    """Yield the counters as the metrics want them; facts that are told one by one are counted elsewhere."""
+    for name, accumulator in statistics.accumulators.items():
+        yield from accumulator_samples(name, accumulator)
+
+    for name, reactor in statistics.reactors.items():
+        labels = {"reactor": name}
+        yield Sample(metric="penstock_firings_total", value=reactor.firings, labels=labels)
+        yield Sample(metric="penstock_firing_seconds", value=reactors[name].latency, labels=labels)
+        yield Sample(metric="penstock_keys", value=reactor.keys, labels=labels)
+
+    for name, domain in statistics.domains.items():
+        yield Sample(metric="penstock_outbox_effects", value=domain.outbox, labels={"domain": name})
+
+    yield from store_samples(statistics.store)
+    yield from scheduler_samples(statistics.scheduler)
+    yield from threads_samples(statistics.threads)
+
+
+def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterator[Sample]:
+    """Yield what an accumulator did with its events."""
+    outcomes = {
+        "boundary": statistics.boundaries,
+        "filtered": statistics.filtered,
+        "undecodable": statistics.undecodable,
+        "failed": statistics.failed,
+        "refused": statistics.refused,
+    }
+    for outcome, events in outcomes.items():
+        labels = {"accumulator": name, "outcome": outcome}
+        yield Sample(metric="penstock_accumulator_events_total", value=events, labels=labels)
+
+    labels = {"accumulator": name}
+    yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
+    yield Sample(metric="penstock_boundaries_total", value=statistics.boundaries, labels=labels)
+
+
+def store_samples(statistics: WriterStatistics) -> Iterator[Sample]:
+    """Yield what the writer of the store did; retries are counted as they are told."""
+    yield Sample(metric="penstock_store_commits_total", value=statistics.commits)
+    yield Sample(metric="penstock_store_units_total", value=statistics.units)
+    yield Sample(metric="penstock_store_units_failed_total", value=statistics.failed)
+    yield Sample(metric="penstock_store_units_waiting", value=statistics.waiting)
+    yield Sample(metric="penstock_store_rows_total", value=statistics.rows)

@@ -1,0 +1,79 @@
+"""A temporary app under a virtual clock, for tests: a real store, no waiting, faults where wanted."""
+
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from penstock.app import App
+from penstock.runtime.config import Config
+from penstock.runtime.observe import Fact
+from penstock.testing.clock import VirtualClock
+from penstock.testing.faults import FaultPoints
+from penstock.testing.source import ScriptedSource
+from penstock.wiring import Part
+
+
+class AppUnderTest:
+    """An open app and what a test moves and sees of it.
+
+    Attributes:
+        app: The app; open.
+        clock: Its clock: ``await clock.advance(seconds)``.
+        faults: Its fault points.
+        facts: Every fact that was told, in order.
+        store: The file of its store.
+    """
+
+    def __init__(self, parts: Sequence[Part], store: Path, config: Config | None) -> None:
+        self.clock: VirtualClock = VirtualClock()
+        self.faults: FaultPoints = FaultPoints()
+        self.facts: list[Fact] = []
+        self.store: Path = store
+        self.app: App = App(
+            f"sqlite:///{store.absolute()}",
+            parts,
+            config=config or Config(),
+            clock=self.clock,
+            observer=self.facts.append,
+            faults=self.faults,
+            deterministic=True,
+        )
+
+    async def settle(self) -> None:
+        """Let everything come to rest without moving time."""
+        await self.clock.settle()
+
+    async def advance(self, seconds: float) -> None:
+        """Let virtual time pass; everything comes to rest at each deadline."""
+        await self.clock.advance(seconds)
+
+
+@asynccontextmanager
+async def open_test_app(
+    parts: Sequence[Part], *, store: Path | None = None, config: Config | None = None
+) -> AsyncGenerator[AppUnderTest]:
+    """Open an app on a temporary SQLite file and a virtual clock; ``def`` tasks and polls run in-line.
+
+        async with open_test_app([maker, settle]) as test:
+            await test.app.push(orders, Order(3.0))
+            await test.settle()
+
+    Args:
+        parts: The parts of the app.
+        store: The file, when a second app is to go on from the first one's; otherwise a new one, removed in the end.
+        config: Settings; the defaults, whatever the environment says.
+    """
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        test = AppUnderTest(parts, store or Path(folder) / "test.db", config)
+        async with test.app:
+            for source in scripted(test.app):
+                source.scheduler = test.app.scheduler
+
+            yield test
+
+
+def scripted(app: App) -> list[ScriptedSource]:
+    """Return the scripted sources of an app."""
+    sources = (getattr(accumulator, "source", None) for accumulator in app.accumulators.values())
+    return [source for source in sources if isinstance(source, ScriptedSource)]
