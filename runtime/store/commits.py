@@ -4,15 +4,26 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import chain
 
 from penstock.runtime.errors import LeaseLost, StoreError, WriteConflict
-from penstock.runtime.store.engine import BEGIN, COMMIT, RELEASE, ROLLBACK, SAVEPOINT, UNDO, Execute, Outcome, Step
+from penstock.runtime.store.engine import (
+    BEGIN,
+    COMMIT,
+    RELEASE,
+    ROLLBACK,
+    SAVEPOINT,
+    UNDO,
+    Execute,
+    Outcome,
+    Reach,
+    Step,
+)
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.kinds import Role, Values
 from penstock.runtime.store.statements import KEY_HOLDERS, RUN_COLUMNS
 from penstock.runtime.store.unit import Unit
 
 #: Called in the writer with ``<label>: before begin``, ``…: before commit`` and ``…: after commit``, once per label in
-#: the group. A StoreError that it raises fails the units of that label; one that is retryable stands for a passing
-#: trouble of the store; anything else ends the store as if the process had died at that point.
+#: the group. A StoreError that it raises fails the units of that label; one that is retryable, or an error of the
+#: driver, stands for a passing trouble of the store; anything else ends the store as if the process had died there.
 Faults = Callable[[str], None]
 Work = Generator[Step, Outcome, None]
 #: Positions in the group and their units.
@@ -41,11 +52,7 @@ class Commit:
         Raises:
             StoreError: The store is in trouble; nothing is committed.
         """
-        for unit in self._units:
-            unit.results.clear()
-            unit.existing.clear()
-
-        self._reach("before begin")
+        yield from self._reach("before begin")
         apart = False
         while pending := self._pending():
             yield BEGIN
@@ -57,9 +64,9 @@ class Commit:
                 apart = True
                 continue
 
-            if self._reach("before commit"):
+            if (yield from self._reach("before commit")):
                 yield COMMIT
-                self._reach("after commit", committed=True)
+                yield from self._reach("after commit", committed=True)
                 return
 
             yield ROLLBACK
@@ -85,7 +92,7 @@ class Commit:
 
             yield RELEASE
 
-    def _reach(self, point: str, *, committed: bool = False) -> bool:
+    def _reach(self, point: str, *, committed: bool = False) -> Generator[Step, Outcome, bool]:
         """Tell the fault hook where we are; return whether all labels may go on."""
         if self._faults is None:
             return True
@@ -93,7 +100,7 @@ class Commit:
         failed = False
         for label in dict.fromkeys(unit.label for _, unit in self._pending()):
             try:
-                self._faults(f"{label}: {point}")
+                yield Reach(self._faults, f"{label}: {point}")
             except StoreError as error:
                 # what is committed must not be tried again: its acknowledgement is lost, that is all
                 if error.retryable and not committed:
@@ -122,6 +129,11 @@ def together(units: Sequence[Unit]) -> Work:
         WriteConflict: A row breaks a constraint, or cannot be stored at all.
         LeaseLost: A guard matched fewer rows than it should.
     """
+    for unit in units:
+        # what a try before this one has answered was rolled back with it
+        unit.results.clear()
+        unit.existing.clear()
+
     for kind, rows, owners in chain.from_iterable(waves(units)):
         outcome = yield Execute(kind, rows)
         if kind.role is Role.NUMBERED:

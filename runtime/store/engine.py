@@ -48,8 +48,15 @@ class Outcome(msgspec.Struct, frozen=True):
     numbers: Sequence[int] = ()
 
 
-#: Rows to run a kind's statement over, or the text of a statement without parameters.
-Step = Execute | str
+class Reach(msgspec.Struct, frozen=True):
+    """Tell the fault hook that the program is at a point; what it raises comes back as an error of the driver would."""
+
+    hook: Callable[[str], None]
+    point: str
+
+
+#: Rows to run a kind's statement over, the text of a statement without parameters, or a point to tell of.
+Step = Execute | Reach | str
 #: Something to do in the database, in steps.
 Program = Generator[Step, Outcome, T]
 #: Told on the event loop how a program ended: its result, or what it raised.

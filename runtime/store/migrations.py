@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from penstock.runtime.errors import ConfigError, SchemaVersionError
-from penstock.runtime.store.engine import BEGIN, COMMIT, Outcome, Program, Step
+from penstock.runtime.store.engine import BEGIN, COMMIT, Outcome, Program, Reach, Step
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def migrate(
     store: str,
     words: Mapping[str, str],
     applied_at: int,
-    reached: Callable[[str], None],
+    faults: Callable[[str], None],
     known: tuple[Migration, ...] = MIGRATIONS,
 ) -> Program[int]:
     """Bring the schema up to date; return the version that was found.
@@ -125,7 +125,7 @@ def migrate(
     if found == known[-1].version:
         return found
 
-    reached("migration: before begin")
+    yield Reach(faults, "migration: before begin")
     yield BEGIN
     found = yield from check_version(store, words, known)
     for step in known[found:]:
@@ -133,9 +133,9 @@ def migrate(
             yield statement.format_map(words)
 
         yield f"INSERT INTO migrations (version, name, applied_at) VALUES ({step.version}, '{step.name}', {applied_at})"
-        reached(f"migration {step.version}: applied")
+        yield Reach(faults, f"migration {step.version}: applied")
 
-    reached("migration: before commit")
+    yield Reach(faults, "migration: before commit")
     yield COMMIT
-    reached("migration: after commit")
+    yield Reach(faults, "migration: after commit")
     return found

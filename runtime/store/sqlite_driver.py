@@ -4,8 +4,9 @@
 it back once per step, and beside a busy thread each taking back can cost a whole switch interval.
 """
 
+import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -51,8 +52,6 @@ OLDEST = (3, 35, 0)
 #: Seconds in which another process may finish what it does with the file, while it is opened or read. A commit does not
 #: wait in its thread: it is tried again by the scheduler.
 PATIENCE = 5.0
-#: Not a code of SQLite.
-NO_CODE = 0xFF
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -101,23 +100,38 @@ def chunks(rows: Sequence[Values], columns: int) -> Iterator[Sequence[Values]]:
             start += size
 
 
+def broken(store: str, reason: str) -> StoreError:
+    """Say what should not happen: a missing table, a wrong use of the driver."""
+    return StoreError(f"store {store}: {reason}")
+
+
+#: What the basic codes of SQLite mean; those that are not here pass by: busy, locked, an interrupted disk.
+MEANINGS: Mapping[int, Callable[[str, str], StoreError]] = {
+    sqlite3.SQLITE_FULL: StoreFull,
+    sqlite3.SQLITE_READONLY: StoreReadOnly,
+    sqlite3.SQLITE_PERM: StoreReadOnly,
+    sqlite3.SQLITE_AUTH: StoreReadOnly,
+    sqlite3.SQLITE_CORRUPT: StoreCorrupt,
+    sqlite3.SQLITE_NOTADB: StoreCorrupt,
+    sqlite3.SQLITE_ERROR: broken,
+    sqlite3.SQLITE_MISUSE: broken,
+    sqlite3.SQLITE_RANGE: broken,
+}
+#: Rows that cannot be stored: the fault of their unit.
+ROW_FAULTS = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
+
+
 def translate(store: str, error: Exception, doing: str) -> StoreError:
     """Return the error of ours that says what a driver's error means."""
-    # the basic code is in the low byte; errors of the driver itself (a value that it cannot bind …) have none
-    code = cast("int", getattr(error, "sqlite_errorcode", NO_CODE)) & 0xFF
-    reason = str(error)
-    if code in {NO_CODE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}:
-        return WriteConflict(doing, reason)
-    if code == sqlite3.SQLITE_FULL:
-        return StoreFull(store, reason)
-    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        return StoreReadOnly(store, reason)
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return StoreCorrupt(store, reason)
-    if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE}:
-        return StoreError(f"store {store}: {reason} (in {doing})")
+    code = cast("int | None", getattr(error, "sqlite_errorcode", None))
+    if code is None and not isinstance(error, sqlite3.OperationalError):
+        return WriteConflict(doing, str(error))  # the driver itself refuses a value
 
-    return StoreUnavailable(store, reason)
+    basic = (code or 0) & 0xFF  # the rest of the code tells details
+    if basic in ROW_FAULTS:
+        return WriteConflict(doing, str(error))
+
+    return MEANINGS.get(basic, StoreUnavailable)(store, str(error))
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,19 +195,36 @@ class Driver:
         except StopIteration as end:
             return cast("T", end.value)
         finally:
+            # a rollback that fails leaves no more behind than the crash of the process would
             if self._connection.in_transaction:
-                self._connection.execute(ROLLBACK)
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute(ROLLBACK)
 
     def _answer(self, program: Program[T], step: Step) -> Step:
         try:
-            outcome = self._execute(step) if isinstance(step, Execute) else self._run(step)
-        except (sqlite3.Error, OverflowError, ValueError) as error:
-            doing = step.kind.name if isinstance(step, Execute) else step
-            trouble = translate(self._name, error, doing)
-            trouble.__cause__ = error
-            return program.throw(trouble)
+            outcome = self._do(step)
+        except StoreError as error:
+            return program.throw(error)
 
         return program.send(outcome)
+
+    def _do(self, step: Step) -> Outcome:
+        """Do a step.
+
+        Raises:
+            StoreError: What the driver's error means.
+        """
+        try:
+            if isinstance(step, Execute):
+                return self._execute(step)
+
+            if isinstance(step, str):
+                return self._run(step)
+
+            step.hook(step.point)
+            return Outcome()
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise translate(self._name, error, step.kind.name if isinstance(step, Execute) else str(step)) from error
 
     def _run(self, text: str) -> Outcome:
         if text == ROLLBACK and not self._connection.in_transaction:

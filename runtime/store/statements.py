@@ -326,7 +326,6 @@ ADD_INBOX = Kind(
 ADD_LETTER = insert_kind(
     schema.DEAD_LETTERS,
     ("domain", "shard", "part", "reason", "error", "payload", "position", "created_at"),
-    role=Role.NUMBERED,
 )
 
 # -- runs ----------------------------------------------------------------------------------------------------

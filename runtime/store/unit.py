@@ -13,7 +13,8 @@ class Unit:
     Attributes:
         label: What the unit is, for errors and fault points: ``cut``, ``run``, ``push`` …
         rows: What is written.
-        results: After the commit: the sequence numbers of inbox rows, commands or letters, in the order of ``add``.
+        results: After the commit: the sequence numbers of the unit's inbox rows, or the ids of its commands, in the
+            order of ``add``.
         existing: After the commit: run id that was not inserted → id of the run that holds its key.
     """
 

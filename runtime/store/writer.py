@@ -84,6 +84,9 @@ class Writer:
         self._observer = observer
         self._faults = faults
         self._group_limit = group_limit
+        #: So many units are worth a commit of their own, even if more will come in this turn of the loop: the writer
+        #: works on them meanwhile. With fewer, the flush to disk would cost more than the overlap gains.
+        self._plenty = max(1, group_limit // 2)
         self._retry_timeout = retry_timeout
         self._loop = asyncio.get_running_loop()
         #: Set when the writer has failed for good.
@@ -117,12 +120,17 @@ class Writer:
         self._queued += 1
         self._units.append(unit)
         self._dones.append(done)
-        if not (self._flush_is_due or self._in_flight or self._again):
+        if len(self._units) >= self._plenty:
+            self._flush()
+        elif not (self._flush_is_due or self._in_flight or self._again):
             self._flush_is_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_is_due = False
+        self._flush()
 
     def _flush(self) -> None:
-        self._flush_is_due = False
         if self._units and self._in_flight < DEPTH and not self._again:
             self._hand_over(self._next_group())
 
