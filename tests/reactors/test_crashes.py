@@ -1,0 +1,119 @@
+"""Crashes at random instants, with graphs in flight and effects in the outbox: the outcome is that without a crash."""
+
+import random
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from penstock.accumulators.passthrough import passthrough_accumulator
+from penstock.accumulators.stream import stream_accumulator
+from penstock.reactors.firing import Firing
+from penstock.reactors.reactor import Reactor
+from penstock.testing.source import ScriptedSource
+from tests.reactors.world import Graph, World
+
+EVENTS = 30
+
+
+class Item(msgspec.Struct, frozen=True):
+    number: int
+    total: int
+
+
+def item(firing: Firing) -> str:
+    return f"{firing.key}:{firing.inputs['totals'].total}"  # type: ignore[attr-defined]
+
+
+def make_world(folder: Path, rng: random.Random) -> World:
+    """Each event has a key of its own, so that none is coalesced: every one must lead to exactly one effect per graph."""
+    source = ScriptedSource(range(EVENTS))
+
+    @stream_accumulator(source, state=0)
+    def totals(event: int, state: int) -> tuple[int, Item | None]:
+        return state + event, Item(event, state + event)
+
+    quick = Graph("quick", effect=lambda firing: f"quick {item(firing)}")
+    slow = Graph("slow", effect=lambda firing: f"slow {item(firing)}", seconds=rng.choice([0.01, 0.3, 2.0]))
+    other = Graph("other", effect=lambda firing: f"other {item(firing)}", seconds=0.0)
+    for graph in (quick, slow, other):
+        graph.before = lambda _, graph=graph: graph.fail(rng.random() < 0.2)  # type: ignore[misc]
+
+    return World(folder, [Reactor("r", [totals], key="number")], [quick, slow, other], outbox_limit=8)
+
+
+def expected() -> list[str]:
+    totals = {number: sum(range(number + 1)) for number in range(EVENTS)}
+    return sorted(f"{graph} {n}:{total}" for graph in ("quick", "slow", "other") for n, total in totals.items())
+
+
+async def live_through(world: World, rng: random.Random, instants: list[float]) -> None:
+    async with world:
+        for instant in instants:
+            if rng.random() < 0.5:
+                await world.clock.settle()
+                await world.advance(instant)
+            else:
+                for _ in range(int(instant * 10)):
+                    await turn()
+
+            crash = rng.random() < 0.8
+            if not crash:
+                await world.stop(drain=rng.choice([0.0, 10.0]))
+            elif rng.random() < 0.3:
+                world.faults.fail("cut: after commit", times=None, after=rng.randint(1, 5))
+                await world.advance(0.5)
+                await world.crash()
+            else:
+                await world.crash()
+
+            await world.start()
+
+        await world.advance(100.0)
+        assert sorted(await world.effects()) == expected()
+        assert world.carry.taken == []
+        assert world.reactor.statistics().in_flight == 0
+
+
+async def turn() -> None:
+    from anyio.lowlevel import checkpoint
+
+    await checkpoint()
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=40)
+@given(st.integers(0, 2**32), st.lists(st.floats(0.0, 3.0), max_size=3))
+async def test_every_event_has_each_effect_once_whatever_crashes(seed: int, instants: list[float]) -> None:
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        await live_through(make_world(Path(folder), rng), rng, instants)
+
+
+@passthrough_accumulator(durable=True)
+def orders(event: int) -> int:
+    return event
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.lists(st.integers(0, 4), min_size=1, max_size=8))
+async def test_an_acknowledged_push_has_its_effect_once_whatever_crashes(seed: int, bursts: list[int]) -> None:
+    rng = random.Random(seed)
+    acknowledged: list[int] = []
+    graph = Graph("graph", effect=lambda firing: str(firing.inputs["orders"]), seconds=rng.choice([None, 0.2]))
+    with tempfile.TemporaryDirectory() as folder:
+        async with World(Path(folder), [Reactor("r", [orders], key=lambda value: int(str(value)))], [graph]) as world:
+            for burst in bursts:
+                for _ in range(burst):
+                    number = len(acknowledged)
+                    await world.accumulator("orders").push(number)
+                    acknowledged.append(number)
+
+                await world.advance(rng.choice([0.0, 0.1, 1.5]))
+                await world.restart(crash=rng.random() < 0.8)
+
+            await world.advance(10.0)
+            assert sorted(map(int, await world.effects())) == acknowledged
