@@ -196,7 +196,7 @@ def test_unknown_name_in_an_annotation_says_what_to_do() -> None:
 
 
 def test_annotation_that_is_no_type_is_refused() -> None:
-    def node(value: "1 +") -> int: ...  # type: ignore[syntax]  # noqa: F722
+    def node(value: "1 +") -> int: ...  # noqa: F722
 
     with pytest.raises(DefinitionError, match="'node' has an annotation that is not a type"):
         Function.of(node)

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -11,10 +12,10 @@ from penstock.runtime import errors, observe
 
 
 @pytest.mark.parametrize("module", [errors, observe], ids=["errors", "facts"])
-def test_every_class_is_public(module: object) -> None:
+def test_every_class_is_public(module: ModuleType) -> None:
     classes = {
         name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
-    }  # type: ignore[attr-defined]
+    }
     assert classes - set(runtime.__all__) == set()
 
 
