@@ -423,3 +423,20 @@ def test_plain_ends_in_a_loop() -> None:
 @given(PLAIN)
 def test_plain_of_plain_values_is_a_copy(value: object) -> None:
     assert plain(value) == msgspec.json.decode(msgspec.json.encode(value))
+
+
+@pytest.mark.parametrize(("text", "reason"), [("{", "truncated"), ("[]", "Expected `object`, got `array`")])
+def test_json_that_does_not_fit_says_why(text: str, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        Codec[Trade](Trade, part="p").from_json(text)
+
+
+def test_plain_of_text_that_is_none_is_its_repr() -> None:
+    assert plain("\ud800") == repr("\ud800")
+
+
+def test_constrained_member_of_a_union_is_found_by_trying() -> None:
+    codec = Codec[object](Trade | Hold | Annotated[int, msgspec.Meta(ge=0)], part="p")
+    assert codec.decode(codec.encode(5)) == 5
+    with pytest.raises(DecodeError, match="float is no member"):
+        codec.encode(0.5)
