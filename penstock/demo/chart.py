@@ -15,6 +15,8 @@ from penstock.demo.words import quantity
 WIDTH, HEIGHT = 760, 300
 #: The edges of the plot within the picture.
 LEFT, RIGHT, TOP, BOTTOM = 78, WIDTH - 20, 66, HEIGHT - 40
+#: About how wide the label of a value is.
+LABEL = 110
 #: About so many lines cross the plot in each direction.
 LINES = 4
 #: Steps between lines that people can count in, before the power of ten.
@@ -92,7 +94,7 @@ def draw(picture: Picture) -> str:
         *_instants(scale, places[picture.opened][0]),
         *_normal(scale, picture),
         *_signal(scale, places, picture.limit),
-        *_opened(scale, places[picture.opened], picture.unit),
+        *_opened(scale, places, picture.opened, picture.unit),
     ]
     return "\n".join([_head(), *body, "</svg>", ""])
 
@@ -141,7 +143,8 @@ def _instants(scale: Scale, opened: float) -> list[str]:
     for index in range(first, last + 1):
         seconds = index * distance
         label = f"{seconds:+g} s".replace("-", "\N{MINUS SIGN}") if index else "opened"
-        labels.append(_text(scale.x(opened + seconds), BOTTOM + 20, label, "", "middle"))
+        x = scale.x(opened + seconds)
+        labels.append(_text(x, BOTTOM + 20, label, "", "end" if x > RIGHT - 20 else "middle"))
 
     return labels
 
@@ -167,11 +170,18 @@ def _signal(scale: Scale, places: Sequence[tuple[float, float]], limit: float) -
     return [area, f'<path d="M{path}" class="line"/>', *([f'<path d="{above}" class="above"/>'] if above else [])]
 
 
-def _opened(scale: Scale, place: tuple[float, float], unit: str) -> list[str]:
-    """Mark the sample at which the incident was opened."""
-    x, y = scale.x(place[0]), scale.y(place[1])
-    left = x > (LEFT + RIGHT) / 2
+def _opened(scale: Scale, places: Sequence[tuple[float, float]], opened: int, unit: str) -> list[str]:
+    """Mark the sample at which the incident was opened; its value stands above the line."""
+    points = [(scale.x(seconds), scale.y(value)) for seconds, value in places]
+    x, y = points[opened]
+    side = -1 if x > (LEFT + RIGHT) / 2 else 1
+    beneath = [height for place, height in points if 0 <= (place - x) * side <= LABEL]
     label = _text(
-        x - 10 if left else x + 10, max(y - 8, TOP - 4), quantity(place[1], unit), "value", "end" if left else "start"
+        x + 10 * side,
+        max(min(beneath) - 10, TOP - 4),
+        quantity(places[opened][1], unit),
+        "value",
+        "end" if side < 0 else "start",
     )
-    return [_line(x, TOP, x, BOTTOM, "opened"), f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="dot"/>', label]
+    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="dot"/>'
+    return [_line(x, TOP, x, BOTTOM, "opened"), dot, label]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from penstock.demo import readings
 from penstock.demo.baseline import Deviation
 from penstock.demo.polls import CpuPoll, Flow, MemoryPoll, ProcessPoll, TrafficPoll
-from penstock.demo.signals import Processes, Sample, Track
+from penstock.demo.signals import Processes, Sample, Track, extended
 from penstock.runtime.clock import Clock, SystemClock
 
 #: How many samples of a signal are collected after an incident was opened, and the seconds between them.
@@ -76,10 +76,18 @@ def _of_traffic(subject: str, clock: Clock) -> Callable[[], Track | None]:
 
 def _of_process(pid: int, clock: Clock) -> Callable[[], Track | None]:
     processes = ProcessPoll(lambda: [each for each in readings.processes() if each.pid == pid], 0, clock)
+    track: Track | None = None
 
     def poll() -> Track | None:
+        nonlocal track
         reading = processes.poll()
-        return None if reading is None else reading.busiest[0].use
+        if reading is not None:
+            track = reading.busiest[0].use
+        elif track is not None:
+            # it has ended, and what is not there uses nothing
+            track = extended(track, clock.now(), 0.0)
+
+        return track
 
     return poll
 

@@ -12,6 +12,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     #: The newest values in words; empty while there are none.
     now: str = ""
+    #: The same in a few letters.
+    brief: str = ""
     #: What is normal, in words; empty while that is not known.
     normal: str = ""
     #: The latest values as parts of the highest that is drawn, 0 to 1.
@@ -23,12 +25,10 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """Percentiles in seconds; None while there is none."""
+    """Percentiles in seconds, from the decision to fire to the end of the firing; None while there is none."""
 
     p50: float | None = None
-    p90: float | None = None
     p99: float | None = None
-    highest: float | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from penstock.demo.frame import RunLine, Task
 from penstock.demo.words import duration
 from penstock.runtime.clock import Clock
-from penstock.runtime.observe import Fact, RunFinished, RunStarted, TaskFinished
+from penstock.runtime.observe import Fact, RunFinished, RunLeft, RunStarted, TaskFinished
 
 #: What a task that has not ended is called.
 WAITING = "waiting"
@@ -41,7 +41,9 @@ class Incidents:
         elif isinstance(fact, TaskFinished) and fact.workflow == self._workflow:
             self._end_task(fact)
         elif isinstance(fact, RunFinished) and fact.workflow == self._workflow:
-            self._end(fact)
+            self._end(fact.run_id, fact.status, fact.seconds)
+        elif isinstance(fact, RunLeft) and fact.workflow == self._workflow:
+            self._end(fact.run_id, fact.why, self._clock.monotonic() - self._known(fact.run_id).started)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class Incidents:
         reason = f": {fact.error}" if fact.error else f" in {duration(fact.seconds)}"
         self._say(f"incident {fact.run_id}: {fact.task} {fact.status}{reason}")
 
-    def _end(self, fact: RunFinished) -> None:
-        run = self._known(fact.run_id)
-        run.status, run.seconds = fact.status, fact.seconds
-        self._say(f"incident {fact.run_id} {fact.status} after {duration(fact.seconds)}")
+    def _end(self, run_id: str, status: str, seconds: float) -> None:
+        run = self._known(run_id)
+        run.status, run.seconds = status, seconds
+        self._say(f"incident {run_id} {status} after {duration(seconds)}")

@@ -14,6 +14,8 @@ from penstock.demo.words import plural, quantity, size
 
 #: What a process is to the demo, in words.
 ROLES = {"self": "this demo", "spike": "the load spike that the demo makes"}
+#: Less than so much, in percent of a core, is not worth a row.
+IDLE = 0.5
 #: Where all of it comes from.
 SOURCE = "Read from this machine by a run of the workflow `incident`; `penstock runs list` shows its runs."
 
@@ -129,9 +131,8 @@ def _processes(findings: Findings) -> str:
     if processes is None:
         return "The system does not show them."
 
-    rows = (
-        (_name(each), str(each.pid), f"{each.use.value:.0f} %", size(each.memory_bytes)) for each in processes.busiest
-    )
+    busy = [each for each in processes.busiest if each.use.value >= IDLE]
+    rows = ((_name(each), str(each.pid), f"{each.use.value:.0f} %", size(each.memory_bytes)) for each in busy)
     return table(("process", "id", "of one core", "memory"), rows) + f"\n\n{processes.total:,} processes in all."
 
 

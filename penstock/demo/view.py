@@ -17,10 +17,12 @@ from penstock.demo.words import duration, plural
 BARS = "▁▂▃▄▅▆▇█"
 #: How many columns a course has.
 COURSE = 16
+#: Columns that the newest values take at least, so that they do not jump.
+NOW = 34
 #: Runs that are shown, the newest.
 RUNS = 3
-#: Columns from which on there is room for more, and which are enough.
-WIDE, WIDEST = 100, 118
+#: Columns from which on there is room for more, and for everything.
+WIDE, WIDEST = 100, 120
 
 MARKS = {"completed": ("✔", "green"), "failed": ("✘", "red"), "skipped": ("–", "yellow"), "waiting": ("…", "dim")}
 STATUS = {"completed": "green", "failed": "red", "running": "cyan"}
@@ -115,11 +117,10 @@ def view_for(console: Console, *, plain: bool, silent: bool) -> View:
 
 def line(frame: Frame) -> str:
     """Return how things are in one line."""
-    values = "   ".join(f"{stream.name} {stream.now}" for stream in frame.streams if stream.now)
-    return (
-        f"{plural(frame.events, 'event')} ({frame.events_rate:.1f}/s), {plural(frame.firings, 'firing')}, "
-        f"p50 {duration(frame.latency.p50)}, p99 {duration(frame.latency.p99)}   {values}"
-    )
+    values = ", ".join(f"{stream.name} {stream.brief}" for stream in frame.streams if stream.brief)
+    latency = f"p50 {duration(frame.latency.p50)}, p99 {duration(frame.latency.p99)}"
+    counts = f"{plural(frame.events, 'event')} ({frame.events_rate:.1f}/s), {plural(frame.firings, 'firing')}"
+    return f"{counts}, {latency} | {values}"
 
 
 # -- the picture -----------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def render(frame: Frame, width: int) -> RenderableType:
         Text(),
         *_firings(frame),
         Text(),
-        *_runs(frame, wide=wide),
+        *_runs(frame, wide=width >= WIDEST),
     ]
     return Panel(
         Group(*parts),
@@ -160,7 +161,7 @@ def _streams(streams: Sequence[Stream], *, wide: bool) -> RenderableType:
     table.add_column("events", justify="right", no_wrap=True)
     table.add_column("/s", justify="right", no_wrap=True)
     table.add_column("", width=COURSE, no_wrap=True)
-    table.add_column("now", no_wrap=True, ratio=1)
+    table.add_column("now", no_wrap=True, min_width=NOW)
     if wide:
         table.add_column("normal", style="dim", no_wrap=True)
 
@@ -191,8 +192,7 @@ def _firings(frame: Frame) -> list[RenderableType]:
 
     percentiles = Text.assemble(
         ("latency    ", "bold"),
-        f"p50 {duration(latency.p50)}   p90 {duration(latency.p90)}   p99 {duration(latency.p99)}   "
-        f"max {duration(latency.highest)}",
+        f"p50 {duration(latency.p50)}   p99 {duration(latency.p99)}   from decision to end",
     )
     return [counts, percentiles]
 
@@ -217,6 +217,6 @@ def _tasks(run: RunLine, *, wide: bool) -> Text:
     for task in run.tasks:
         mark, style = MARKS.get(task.status, ("…", "dim"))
         took = f" {duration(task.seconds)}" if wide and task.seconds is not None else ""
-        words.append(f"{mark} {task.name}{took}  ", style=style)
+        words.append(f"{'  ' if words else ''}{mark} {task.name}{took}", style=style)
 
     return words

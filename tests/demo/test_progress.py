@@ -1,6 +1,6 @@
 from penstock.demo.frame import Task
 from penstock.demo.progress import Incidents
-from penstock.runtime.observe import CutCommitted, Fact, RunFinished, RunStarted, TaskFinished
+from penstock.runtime.observe import CutCommitted, Fact, RunFinished, RunLeft, RunStarted, TaskFinished
 from penstock.testing.clock import VirtualClock
 
 OPENED = RunStarted(workflow="incident", run_id="1-1", origin="watch")
@@ -47,6 +47,12 @@ def test_run_that_was_not_started_here_was_recovered() -> None:
         ("1-1", True, "completed", 2.0)
     ]
     assert not incidents.running
+
+
+def test_run_that_goes_on_elsewhere_is_not_waited_for() -> None:
+    left = RunLeft(workflow="incident", run_id="1-1", why="lost", reason="another owner")
+    incidents, _ = followed(OPENED, left)
+    assert (incidents.lines()[0].status, incidents.running) == ("lost", False)
 
 
 def test_facts_about_other_things_are_ignored() -> None:

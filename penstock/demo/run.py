@@ -1,0 +1,212 @@
+"""Runs the demo: wires the parts, makes the load spike, shows what happens, and ends in order."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping
+from typing import cast
+
+import anyio
+import msgspec
+from rich.console import Console
+
+import penstock as ps
+from penstock.demo import readings
+from penstock.demo.detection import machine, watch
+from penstock.demo.frame import Frame, Latency
+from penstock.demo.incident import incident
+from penstock.demo.judging import Reading
+from penstock.demo.load import make_load, workers
+from penstock.demo.progress import Incidents
+from penstock.demo.streams import Counts, stream
+from penstock.demo.summary import Summary
+from penstock.demo.view import View, view_for
+from penstock.demo.words import plural
+from penstock.runtime.clock import Clock, SystemClock
+from penstock.runtime.observe import CutCommitted, Fact
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.urls import SQLITE, masked
+
+FILE = "penstock-demo.db"
+DIRECTORY = "penstock-demo"
+#: Seconds between two looks at the app.
+FRAME = 0.25
+#: Seconds over which rates are taken.
+LATELY = 3.0
+#: Seconds after which what has given no reading is said to give none.
+PATIENCE = 2.0
+#: The load spike: seconds before it, at most and as a part of the whole; how long it lasts; and the pause before
+#: another one is made if nothing came of it.
+CALM, CALM_PART, SPIKE, PAUSE = 4.0, 0.35, 3.0, 3.0
+#: Seconds that an incident may take to end after the time is up.
+GRACE = 10.0
+#: The name of the firings among the rates; no accumulator can have it.
+FIRINGS = "*firings*"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run the demo."""
+
+    #: How long to watch.
+    seconds: float = 15.0
+    #: URL of the state store.
+    store: str = f"{SQLITE}{FILE}"
+    #: Where the reports go.
+    directory: str = DIRECTORY
+    #: Lines instead of a picture, even on a terminal.
+    plain: bool = False
+    #: Nothing at all until the summary.
+    silent: bool = False
+
+
+async def run_demo(options: Options) -> Summary:
+    """Watch this machine for a while, then say what was seen.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
+    clock = SystemClock()
+    view = view_for(Console(), plain=options.plain, silent=options.silent)
+    scheduler = Scheduler(clock, on_error=lambda error: view.say(f"{type(error).__name__}: {error}"))
+    try:
+        return await Demo(options, view, clock, scheduler).run()
+    finally:
+        view.close()
+        scheduler.close()
+
+
+class Demo:
+    """One demo from its start to its end."""
+
+    def __init__(self, options: Options, view: View, clock: Clock, scheduler: Scheduler) -> None:
+        self._options, self._view, self._clock, self._scheduler = options, view, clock, scheduler
+        self._host = readings.host()
+        self._machine = machine(clock)
+        graph = watch(self._machine, directory=os.path.abspath(options.directory))  # noqa: PTH100 - not on the loop
+        self._incidents = Incidents(incident.name, [task.name for task in incident.tasks], clock, view.say)
+        self._app = ps.App(options.store, parts=[graph], observer=self._observe, clock=clock)
+        self._counts: deque[tuple[float, Mapping[str, int]]] = deque()
+        self._started = self._deadline = clock.monotonic()
+        self._earlier = self._cuts = self._stops = 0
+        self._spike = ""
+
+    async def run(self) -> Summary:
+        """Run it."""
+        async with self._app:
+            self._started = self._clock.monotonic()
+            self._deadline = self._started + self._options.seconds
+            known = set(self._incidents.ids)
+            self._earlier = len([run.id async for run in self._app.runs(incident) if run.id not in known])
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._listen)
+                group.start_soon(self._make_load)
+                await self._watch()
+                group.cancel_scope.cancel()
+
+            return await self._summary()
+
+    def _observe(self, fact: Fact) -> None:
+        self._cuts += isinstance(fact, CutCommitted)
+        self._incidents(fact)
+
+    @property
+    def _elapsed(self) -> float:
+        return self._clock.monotonic() - self._started
+
+    async def _listen(self) -> None:
+        """Count the signals that ask for an end."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                self._stops += 1
+                self._deadline = min(self._deadline, self._clock.monotonic())
+                self._view.say("ending …")
+
+    async def _make_load(self) -> None:
+        """Make something happen; again, if nothing has come of it."""
+        count = workers(self._host.cores)
+        await self._scheduler.sleep(min(CALM, CALM_PART * self._options.seconds))
+        while not self._spike or not self._incidents.ids:
+            self._spike = f"load spike: {plural(count, 'core')} for {SPIKE:g} s"
+            self._view.say(self._spike)
+            await make_load(SPIKE, count)
+            self._spike = "the load spike is over"
+            self._view.say(self._spike)
+            await self._scheduler.sleep(PAUSE)
+
+    async def _watch(self) -> None:
+        async for _ in self._scheduler.ticks(FRAME, immediately=True):
+            self._view.show(self._frame())
+            if self._ends():
+                return
+
+    def _ends(self) -> bool:
+        """Tell whether it is time: an open incident may end before; a second Ctrl-C does not wait for it."""
+        overtime = self._clock.monotonic() - self._deadline
+        return overtime >= 0 and (not self._incidents.running or self._stops > 1 or overtime > GRACE)
+
+    def _frame(self) -> Frame:
+        """Look at the app."""
+        statistics = self._app.statistics()
+        reactor = statistics.reactors[self._machine.name]
+        state = self._app.state(self._machine).get(None, {})
+        counts = {name: each.boundaries for name, each in statistics.accumulators.items()}
+        rates = self._rates({**counts, FIRINGS: reactor.firings})
+        return Frame(
+            elapsed=self._elapsed,
+            seconds=self._options.seconds,
+            host=f"{self._host.name} · {self._host.system} · {plural(self._host.cores, 'core')}",
+            store=store_path(self._options.store),
+            earlier_runs=self._earlier,
+            spike=self._spike,
+            streams=tuple(
+                stream(
+                    name,
+                    Counts(events=count, rate=rates[name]),
+                    cast("Reading | None", state.get(name)),
+                    patient=self._elapsed < PATIENCE,
+                )
+                for name, count in counts.items()
+            ),
+            firings=reactor.firings,
+            firings_rate=rates[FIRINGS],
+            failed=reactor.failures,
+            latency=Latency(p50=reactor.latency_p50, p99=reactor.latency_p99) if reactor.firings else Latency(),
+            cuts=self._cuts,
+            runs=self._incidents.lines(),
+        )
+
+    def _rates(self, counts: Mapping[str, int]) -> Mapping[str, float]:
+        """Return how much was counted per second, lately."""
+        now = self._elapsed
+        self._counts.append((now, counts))
+        while now - self._counts[0][0] > LATELY:
+            self._counts.popleft()
+
+        then, before = self._counts[0]
+        return {name: (count - before[name]) / max(now - then, FRAME) for name, count in counts.items()}
+
+    async def _summary(self) -> Summary:
+        frame = self._frame()
+        runs = [await self._app.run_of(run_id) for run_id in self._incidents.ids]
+        return Summary(
+            seconds=frame.elapsed,
+            interrupted=self._stops > 0,
+            events=frame.events,
+            firings=frame.firings,
+            failed_firings=frame.failed,
+            cuts=frame.cuts,
+            latency_p50=frame.latency.p50,
+            latency_p99=frame.latency.p99,
+            runs=self._incidents.ids,
+            completed=self._incidents.count("completed"),
+            failed=self._incidents.count("failed"),
+            reports=tuple(str(run.output["report"]) for run in runs if run.output and "report" in run.output),
+            earlier_runs=self._earlier,
+            absent=tuple(stream.name for stream in frame.streams if stream.absent is not None),
+            store=frame.store,
+        )
+
+
+def store_path(url: str) -> str:
+    """Return the store as the commands take it: a file by its path."""
+    return url.removeprefix(SQLITE) if url.startswith(SQLITE) else masked(url)

@@ -1,0 +1,74 @@
+"""What a demo has seen, and what it says at its end."""
+
+import shlex
+from collections.abc import Iterator
+
+import msgspec
+
+from penstock.demo.words import duration, plural
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a demo has seen. Every figure was counted, none is expected."""
+
+    #: How long it watched, in seconds.
+    seconds: float
+    #: Whether Ctrl-C ended it.
+    interrupted: bool
+    events: int
+    firings: int
+    failed_firings: int
+    cuts: int
+    #: From the decision to fire to the end of the firing, in seconds; None without firings.
+    latency_p50: float | None
+    latency_p99: float | None
+    #: Ids of the incidents of this demo, in the order in which they were opened.
+    runs: tuple[str, ...]
+    completed: int
+    failed: int
+    #: Files that the incidents have written.
+    reports: tuple[str, ...]
+    #: Incidents that the store held before.
+    earlier_runs: int
+    #: Streams that never had a reading on this machine.
+    absent: tuple[str, ...]
+    store: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the demo should have seen and has not; empty if all is well."""
+        seen = {"event": self.events, "firing": self.firings, "completed run": self.completed}
+        return tuple(name for name, count in seen.items() if not count)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Commands that look further."""
+        option = f"--store {shlex.quote(self.store)}"
+        show = [f"penstock runs show {self.runs[-1]} {option}"] if self.runs else []
+        return (f"penstock runs list {option}", *show)
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """Yield the summary as lines of text."""
+    ended = ", ended by Ctrl-C" if summary.interrupted else ""
+    yield f"watched for {duration(summary.seconds)}{ended}"
+    failed = f", {summary.failed_firings:,} failed" if summary.failed_firings else ""
+    yield (
+        f"{plural(summary.events, 'event')}, {plural(summary.firings, 'firing')}{failed} "
+        f"(p50 {duration(summary.latency_p50)}, p99 {duration(summary.latency_p99)}), {plural(summary.cuts, 'cut')}"
+    )
+    yield f"{_incidents(summary)}; {plural(summary.earlier_runs, 'earlier one')} in {summary.store}"
+    if summary.absent:
+        yield f"not told by this machine: {', '.join(summary.absent)}"
+
+    yield from (f"report: {report}" for report in summary.reports)
+    yield from (f"look further: {command}" for command in summary.commands)
+    if summary.missing:
+        yield f"NOT SEEN: {', '.join(summary.missing)}"
+
+
+def _incidents(summary: Summary) -> str:
+    states = {"completed": summary.completed, "failed": summary.failed}
+    states["not ended"] = len(summary.runs) - sum(states.values())
+    details = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    return plural(len(summary.runs), "incident") + (f" ({details})" if details else "")

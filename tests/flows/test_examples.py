@@ -1,0 +1,43 @@
+"""Every example runs as it is, in a process of its own, and prints what it says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PRINTED = {
+    "01_first_graph.py": [
+        "problems: []",
+        "outputs: {'order': 'buy ACME at 100'}",
+        "ran: spread, middle, decide, order - skipped: wait",
+        "outputs: {'wait': 'wait: the spread is 4'}",
+        "spread: 2.0",
+    ],
+    "02_stream_to_workflow.py": [
+        "reports: ['ACME: spread of 4', 'INIT: spread of 3']",
+        "newest: Book(symbol='INIT', bid=50.0, ask=53.0)",
+    ],
+    "03_first_workflow.py": [
+        "output: 3 at 100 for ada",
+        "same run: True",
+        "failed: ValueError: an order of -1 makes no sense",
+        "history: ['failed', 'completed']",
+    ],
+}
+
+
+def test_every_example_is_run() -> None:
+    assert sorted(path.name for path in (ROOT / "examples").glob("*.py")) == sorted(PRINTED)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_example_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / name)]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (PRINTED[name], "", 0)
+    assert list(tmp_path.iterdir()) == []
