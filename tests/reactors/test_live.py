@@ -32,6 +32,15 @@ def quotes(event: Quote) -> Quote:
     return event
 
 
+def number(value: object) -> int:
+    assert isinstance(value, float)
+    return int(value)
+
+
+def nothing(_: object) -> None:
+    return None
+
+
 async def test_when_any_fires_for_each_boundary(tmp_path: Path) -> None:
     graph = Graph()
     async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_any())], [graph]) as world:
@@ -80,9 +89,9 @@ async def test_a_subset_of_when_any_is_honoured(tmp_path: Path) -> None:
 async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(tmp_path: Path, events: int) -> None:
     graph = Graph(seconds=0.1)
     async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
-        for number in range(events + 1):
-            world.accumulator("alpha").accept(float(number))
-            if not number % 1000:
+        for value in range(events + 1):
+            world.accumulator("alpha").accept(float(value))
+            if not value % 1000:
                 await world.advance()
 
         await world.advance(1.0)
@@ -174,7 +183,7 @@ async def test_keys_are_in_flight_together_but_one_firing_each(tmp_path: Path) -
 
 async def test_more_keys_than_tasks_take_turns(tmp_path: Path) -> None:
     graph = Graph(seconds=1.0)
-    async with World(tmp_path, [Reactor("r", [alpha], key=lambda value: int(value))], [graph]) as world:  # type: ignore[call-overload]
+    async with World(tmp_path, [Reactor("r", [alpha], key=number)], [graph]) as world:
         world.offer("alpha", *map(float, range(40)))
         await world.advance(0.5)
         assert len(graph.running) == 16
@@ -207,7 +216,7 @@ async def test_a_broadcast_that_the_criteria_name_counts_for_every_key(tmp_path:
 
 async def test_a_key_that_is_no_text_or_number_is_kept_aside(tmp_path: Path) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha], key=lambda value: None)], [graph]) as world:
+    async with World(tmp_path, [Reactor("r", [alpha], key=nothing)], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.advance()
         [letter] = await world.letters()
@@ -232,10 +241,10 @@ async def test_an_idle_key_is_forgotten_in_memory_and_in_the_store(tmp_path: Pat
 
 async def test_a_burst_yields_to_the_loop(tmp_path: Path) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha], key=lambda value: int(value))], [graph]) as world:  # type: ignore[call-overload]
+    async with World(tmp_path, [Reactor("r", [alpha], key=number)], [graph]) as world:
         world.reactor.pause()
-        for number in range(3000):
-            world.accumulator("alpha").accept(float(number))
+        for value in range(3000):
+            world.accumulator("alpha").accept(float(value))
 
         world.reactor.resume()
         at_once = len(graph.firings)

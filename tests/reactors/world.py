@@ -262,8 +262,12 @@ class World:
 
     async def effects(self) -> list[str]:
         """Return the inputs of all committed runs, in the order in which they were started."""
+        return [text for _, text in await self.store_effects()]
+
+    async def store_effects(self) -> list[tuple[str, str]]:
+        """Return (graph, input) of all committed runs, in the order in which they were started."""
         rows = await list_runs(self.store, limit=10_000)
-        return [row.input.strip('"') for row in sorted(rows, key=lambda row: row.id)]
+        return [(row.workflow, row.input.strip('"')) for row in sorted(rows, key=lambda row: row.id)]
 
     async def letters(self) -> list[LetterRow]:
         return (await list_letters(self.store, limit=1000))[::-1]
