@@ -30,7 +30,7 @@ from penstock.workflows.run import Run
 from penstock.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
-    # Opening imports the session, and with it the libraries for SQL and metrics; declaring parts is quick without.
+    # An app imports the session, and with it the libraries for SQL and metrics; `import penstock` is quick without.
     from penstock.session import Session
     from penstock.statistics import Statistics
 
@@ -68,6 +68,10 @@ class App:
         faults: Callable[[str], None] | None = None,
         deterministic: bool = False,
     ) -> None:
+        # Here and not at opening: an import inside a running loop would block it.
+        from penstock.session import Session  # noqa: PLC0415 - see above
+
+        self._session_type = Session
         given = {} if store is None else {"store": store}
         self.config: Config = load(given).config if config is None else config
         if config is not None and store is not None:
@@ -114,9 +118,7 @@ class App:
         if self._session is not None:
             raise AppError("the app is open already")
 
-        from penstock.session import Session  # noqa: PLC0415 - see above
-
-        session = Session(
+        session = self._session_type(
             self._wiring,
             self.config,
             clock=self._clock,
@@ -134,7 +136,7 @@ class App:
         """Stop in order: intake, final cut, running tasks (up to ``drain_timeout``), store."""
         session = self._open
         try:
-            await session.close(kind, error, trace)
+            await session.close(error)
         finally:
             self._session = None
 

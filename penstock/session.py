@@ -11,7 +11,6 @@ import random
 import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
-from types import TracebackType
 from typing import TypeVar
 
 import anyio
@@ -85,7 +84,7 @@ class Session:
             await self._start_parts()
         except BaseException as error:
             await self._abort()
-            await self._leave_group(type(error), error, error.__traceback__)
+            await self._leave_group(error)
             raise
 
         if self.config.switch_interval is not None:
@@ -151,10 +150,11 @@ class Session:
 
     # -- stop ----------------------------------------------------------------------------------------------
 
-    async def close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self, error: BaseException | None) -> None:
         """Stop in order; what could not end goes on at the next start.
+
+        Args:
+            error: What the body of ``async with app`` raised.
 
         Raises:
             StoreError: The store failed, or the last cut could not be committed.
@@ -168,7 +168,7 @@ class Session:
             finally:
                 await self._abort()
 
-        await self._leave_group(kind, error, trace)
+        await self._leave_group(error)
         if problem is not None and error is None:
             raise problem
 
@@ -196,12 +196,12 @@ class Session:
         await self.threads.close()
         self.scheduler.close()
 
-    async def _leave_group(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def _leave_group(self, error: BaseException | None) -> None:
+        """End the task group. An error of the body goes its own way, not wrapped into a group of one."""
         self._group.cancel_scope.cancel()
+        cancelled = error if isinstance(error, asyncio.CancelledError) else None
         try:
-            await self._group.__aexit__(kind, error, trace)
+            await self._group.__aexit__(type(cancelled) if cancelled else None, cancelled, None)
         except BaseExceptionGroup:
             if self._failure is None:
                 raise

@@ -1,17 +1,23 @@
 """A temporary app under a virtual clock, for tests: a real store, no waiting, faults where wanted."""
 
-import tempfile
+import importlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio import TemporaryDirectory
+
 from penstock.app import App
 from penstock.runtime.config import Config
 from penstock.runtime.observe import Fact
+
 from penstock.testing.clock import VirtualClock
 from penstock.testing.faults import FaultPoints
 from penstock.testing.source import ScriptedSource
 from penstock.wiring import Part
+
+# An app imports the session when it is made; in tests that is inside a running loop, which an import would block.
+importlib.import_module("penstock.session")
 
 
 class AppUnderTest:
@@ -64,7 +70,7 @@ async def open_test_app(
         store: The file, when a second app is to go on from the first one's; otherwise a new one, removed in the end.
         config: Settings; the defaults, whatever the environment says.
     """
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+    async with TemporaryDirectory(prefix="penstock-") as folder:
         test = AppUnderTest(parts, store or Path(folder) / "test.db", config)
         async with test.app:
             for source in scripted(test.app):

@@ -39,7 +39,7 @@ def victim(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def kill_at(point: str, hits: int, store: Path, file: Path, first: int, count: int = 400) -> bool:
+def kill_at(point: str, hits: int, store: Path, file: Path, *, first: int, count: int = 400) -> bool:
     """Let the victim kill itself at a commit point; tell whether it got there."""
     process = victim("load", store, file, "--first", first, "--count", count, "--crash", point, "--hits", hits)
     _, errors = process.communicate(timeout=PATIENCE)
@@ -47,17 +47,17 @@ def kill_at(point: str, hits: int, store: Path, file: Path, first: int, count: i
     return process.returncode == -signal.SIGKILL
 
 
-def kill_after(acknowledgements: int, pause: float, store: Path, file: Path, first: int, count: int = 4000) -> bool:
+def kill_after(acknowledgements: int, pause: float, store: Path, file: Path, *, first: int, count: int = 4000) -> bool:
     """Kill the victim some seconds after its n-th acknowledgement; tell whether it still ran."""
     before = lines(file)
     process = victim("load", store, file, "--first", first, "--count", count)
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + PATIENCE  # noqa: TID251 - the victim is another process, in real time
 
     while process.poll() is None and lines(file) - before < acknowledgements:
-        assert time.monotonic() < give_up, "the victim does not get on"
-        time.sleep(0.002)
+        assert time.monotonic() < give_up, "the victim does not get on"  # noqa: TID251
+        time.sleep(0.002)  # noqa: TID251
 
-    time.sleep(pause)
+    time.sleep(pause)  # noqa: TID251
     process.send_signal(signal.SIGKILL)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode in {0, -signal.SIGKILL}, errors.decode()

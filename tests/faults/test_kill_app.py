@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import check, finish, inspect, instants, kill_after, kill_at, read_acknowledged
+from tests.faults.kills import Wreck, check, finish, inspect, instants, kill_after, kill_at, read_acknowledged
 
 #: Where a write unit can be cut off, by the label of the unit. "before commit" of a cut has the outbox in its hands.
 POINTS = [
@@ -44,9 +44,9 @@ def test_killed_at_a_hundred_random_instants_nothing_acknowledged_is_lost_or_don
     assert sum(wreck.unfinished for wreck in wrecks) > 0
 
 
-def kill_at_instants(folder: Path, seed: int, count: int) -> list:
+def kill_at_instants(folder: Path, seed: int, count: int) -> list[Wreck]:
     store, told = folder / "store.db", folder / "acknowledged"
-    wrecks = []
+    wrecks: list[Wreck] = []
 
     for n, (acknowledgements, pause) in enumerate(instants(seed, count)):
         if kill_after(acknowledgements, pause, store, told, first=10_000 * n):
@@ -54,5 +54,5 @@ def kill_at_instants(folder: Path, seed: int, count: int) -> list:
 
     finish(store)
     runs = check(store, read_acknowledged(told))
-    print(f"{len(wrecks)} kills, {runs} runs, each once; left in flight: {wrecks}")
+    print(f"{len(wrecks)} kills, {runs} runs, each once; left in flight: {wrecks}")  # noqa: T201 - the figures of `make chaos`
     return wrecks
