@@ -243,7 +243,7 @@ def read_options(url: URL, *, synchronous: str, serve: bool, lock: bool, started
 
     return Options(
         name=name,
-        path=Path(str(url.database)).absolute(),
+        path=Path(str(url.database)),
         mode=read_mode(name, url, serve=serve),
         synchronous=synchronous,
         max_page_count=read_pages(name, url),

@@ -151,7 +151,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def connect(options: Options, *, reading: bool) -> sqlite3.Connection:
     """Open the file."""
     connection = sqlite3.connect(
-        f"{options.path.as_uri()}?mode={options.mode}",
+        f"{options.path.absolute().as_uri()}?mode={options.mode}",
         uri=True,
         isolation_level=None,
         timeout=PATIENCE,
