@@ -1,5 +1,7 @@
 """``penstock check module:app``: everything that is wrong with the declarations, without running anything."""
 
+from collections.abc import Mapping, Sequence
+
 from penstock.app import App
 from penstock.cli.loading import load
 from penstock.cli.options import Json, Reference
@@ -12,7 +14,8 @@ KINDS = ("accumulators", "reactors", "graphs", "workflows")
 def check(reference: Reference, /, *, json: Json = False) -> int:
     """Check all declarations of an app, without running it.
 
-    Every problem is listed with its fix. Exit code 1 when there is one.
+    Every problem is listed with its fix; exit code 1 when there is one. Notes are about what is legal but perhaps not
+    meant.
     """
     try:
         app = load(reference)
@@ -25,14 +28,25 @@ def check(reference: Reference, /, *, json: Json = False) -> int:
 def report(reference: str, app: App | None, problems: tuple[str, ...], *, json: bool) -> int:
     """Print the outcome."""
     parts = {kind: sorted(getattr(app, kind)) for kind in KINDS} if app else {}
+    notes = [note for name in parts.get("graphs", ()) for note in app.graphs[name].notes()] if app else []
     if json:
-        print_json({"app": reference, "ok": not problems, "problems": problems, "parts": parts})
-    elif problems:
-        print(f"{reference}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
-        for problem in problems:
-            print(f"  - {problem}")
+        print_json({"app": reference, "ok": not problems, "problems": problems, "notes": notes, "parts": parts})
     else:
-        counts = ", ".join(f"{len(names)} {kind if len(names) != 1 else kind[:-1]}" for kind, names in parts.items())
-        print(f"{reference}: ok ({counts})")
+        print(f"{reference}: {verdict(parts, problems)}")
+        for sentence in [*problems, *(f"note: {note}" for note in notes)]:
+            print(f"  - {sentence}")
 
     return 1 if problems else 0
+
+
+def verdict(parts: Mapping[str, Sequence[str]], problems: Sequence[str]) -> str:
+    """Return the outcome in one line."""
+    if problems:
+        return counted(len(problems), "problems")
+
+    return f"ok ({', '.join(counted(len(names), kind) for kind, names in parts.items())})"
+
+
+def counted(number: int, plural: str) -> str:
+    """Return a number of things."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"

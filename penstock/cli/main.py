@@ -35,6 +35,8 @@ VERBS = [
 ]
 #: Below the help of every command.
 EPILOGUE = "Every command also takes --traceback: when it fails, show where in the code."
+#: Below what was used wrongly.
+HINT = "`penstock --help` lists the commands, `penstock COMMAND --help` their options."
 #: What an optional library is needed for: the extra that brings it.
 EXTRAS = {"psutil": "demo", "uvloop": "speed"}
 
@@ -57,6 +59,7 @@ def build() -> App:
         help_format="plaintext",
         help_epilogue=EPILOGUE,
         version=version,
+        suppress_keyboard_interrupt=False,
     )
     for name, path, words in VERBS:
         app.command(path, name=name, help=words)
@@ -89,7 +92,7 @@ def dispatch(words: Sequence[str], *, traceback: bool) -> int:
     try:
         result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return report(error, f"{error}\n`penstock --help` lists the commands, `penstock COMMAND --help` their options")
+        return report(error, f"{describe(error)}\n{HINT}")
     except PenstockError as error:
         return report(error, str(error), traceback=traceback)
     except ImportError as error:
@@ -99,6 +102,14 @@ def dispatch(words: Sequence[str], *, traceback: bool) -> int:
         return report(error, f"this needs {name}, which is not installed: pip install 'penstock[{EXTRAS[name]}]'")
 
     return result if isinstance(result, int) else 0
+
+
+def describe(error: CycloptsError) -> str:
+    """Return what was used wrongly; for an unknown command that needs all the others, one of which may not load."""
+    try:
+        return str(error)
+    except ImportError:
+        return f"there is no such command; the commands are: {', '.join(name for name, _, _ in VERBS)}"
 
 
 def report(error: Exception, text: str, *, traceback: bool = False) -> int:

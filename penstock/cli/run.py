@@ -2,6 +2,7 @@
 
 import json as json_text
 
+import anyio
 import msgspec
 
 from penstock.app import App
@@ -45,12 +46,12 @@ def run(reference: Reference, /, *, store: StoreUrl = None, json: Json = False) 
     if store is not None:
         app.config = msgspec.structs.replace(app.config, store=store_url(store))
 
-    app.run(serve(app, reference, json=json))
+    anyio.run(serve, app, reference, json)
     return 0
 
 
-async def serve(app: App, reference: str, *, json: bool) -> None:
-    """Serve the open app and print its facts."""
+async def serve(app: App, reference: str, json: bool) -> None:  # noqa: FBT001 - anyio.run passes positions only
+    """Open the app, serve it and print its facts."""
     clock = SystemClock()
 
     def tell(fact: Fact) -> None:
@@ -59,9 +60,10 @@ async def serve(app: App, reference: str, *, json: bool) -> None:
         elif words := sentence(fact):
             print(f"{clock_time(clock.now())}  {words}", flush=True)
 
-    app.observe(tell)
-    complain(f"penstock: {reference} serves {masked(app.config.store)}; Ctrl-C stops it")
-    await app.serve()
+    async with app:
+        app.observe(tell)
+        complain(f"penstock: {reference} serves {masked(app.config.store)}; Ctrl-C stops it")
+        await app.serve()
 
 
 def sentence(fact: Fact) -> str | None:

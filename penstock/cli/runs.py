@@ -13,6 +13,7 @@ from penstock.runtime.store.rows import EventsRow, RunRow, TaskRow, run_name, ru
 from penstock.runtime.store.runs import list_runs, load_events, load_run
 from penstock.runtime.store.store import Store
 from penstock.runtime.urls import masked
+from penstock.workflows.states import RunState
 
 #: What is known about an event, by name.
 Event = dict[str, object]
@@ -20,7 +21,7 @@ Event = dict[str, object]
 app = App(name="runs", help="Look at the runs in a state store.")
 
 WorkflowName = Annotated[str | None, Parameter(name="--workflow", help="Only runs of this workflow.")]
-StatusName = Annotated[str | None, Parameter(name="--status", help="Only runs with this status.")]
+Status = Annotated[RunState | None, Parameter(name="--status", help="Only runs with this status.")]
 Limit = Annotated[
     int, Parameter(name="--limit", help="At most so many runs.", validator=validators.Number(gte=1, lte=100_000))
 ]
@@ -31,7 +32,7 @@ RunId = Annotated[str, Parameter(help="The run's id, as `penstock runs list` sho
 def list_(
     *,
     workflow: WorkflowName = None,
-    status: StatusName = None,
+    status: Status = None,
     limit: Limit = 20,
     store: StoreUrl = None,
     json: Json = False,

@@ -84,6 +84,28 @@ def test_missing_extra_says_how_to_install_it(penstock: Penstock, monkeypatch: p
     assert result.err == "penstock: this needs psutil, which is not installed: pip install 'penstock[demo]'\n"
 
 
+WITHOUT_PSUTIL = "import sys; sys.modules['psutil'] = None; from penstock.cli.main import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("config", "show")])
+def test_command_works_without_the_library_of_the_demo(project: Path, words: tuple[str, ...]) -> None:
+    result = run("-c", WITHOUT_PSUTIL, *words, cwd=project)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_demo_without_its_library_says_how_to_install_it(project: Path) -> None:
+    result = run("-c", WITHOUT_PSUTIL, "demo", "--seconds", "3", cwd=project)
+    assert result.returncode == 1
+    assert result.stderr == "penstock: this needs psutil, which is not installed: pip install 'penstock[demo]'\n"
+
+
+def test_unknown_verb_is_explained_without_the_library_of_the_demo(project: Path) -> None:
+    result = run("-c", WITHOUT_PSUTIL, "rnus", cwd=project)
+    assert result.returncode == 2
+    assert "runs" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_other_import_errors_are_ours_and_not_hidden(penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
     from penstock.cli import check
 
@@ -131,7 +153,7 @@ def test_reader_that_goes_away_leaves_no_noise(project: Path) -> None:
 
 
 #: What a command that only prints help must not load: they are what takes time.
-HEAVY = ["sqlalchemy", "rich.table", "prometheus_client", "penstock.app", "asyncio", "psutil"]
+HEAVY = ["sqlalchemy", "sqlite3", "rich", "prometheus_client", "psutil"]
 
 
 def test_starting_loads_nothing_heavy(project: Path) -> None:

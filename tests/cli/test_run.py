@@ -1,3 +1,11 @@
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
 from penstock.cli.run import sentence
@@ -10,6 +18,44 @@ from penstock.runtime.observe import (
     RunStarted,
     StoreRetried,
 )
+from penstock.runtime.store.store import Store
+from tests.cli.conftest import Penstock
+from tests.cli.stored import with_store
+
+Write = Callable[[str, str], Path]
+
+#: Each poll gives an order, each order a run.
+STREAM = """
+import msgspec
+import penstock as ps
+
+
+class Order(msgspec.Struct, frozen=True):
+    amount: float
+
+
+@ps.polling_accumulator(interval=0.05)
+def orders() -> Order:
+    return Order(3.0)
+
+
+market = ps.Reactor("market", [orders])
+sizes = ps.ComputationGraph("sizes", reactor=market)
+settle = ps.Workflow("settle", input=Order)
+
+
+@sizes.node(starts=settle)
+def escalate(orders: Order) -> Order:
+    return orders
+
+
+@settle.task
+def book(amount: float) -> dict[str, object]:
+    return {"booked": amount}
+
+
+app = ps.App("sqlite:///market.db", parts=[sizes])
+"""
 
 
 @pytest.mark.parametrize(
@@ -38,3 +84,56 @@ from penstock.runtime.observe import (
 )
 def test_facts_become_sentences_unless_they_happen_all_the_time(fact: Fact, words: str | None) -> None:
     assert sentence(fact) == words
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command until the block ends, at the latest."""
+    command = [sys.executable, "-m", "penstock", "run", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_app_serves_until_a_signal_and_tells_its_facts(write: Write, penstock: Penstock, how: signal.Signals) -> None:
+    write("market.py", STREAM)
+    with serving("market:app", "--json") as process:
+        assert process.stdout is not None
+        facts = (json.loads(line) for line in process.stdout)
+        ended = next(fact for fact in facts if fact["type"] == "RunFinished")
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=15)
+
+    assert (process.returncode, errors) == (0, "penstock: market:app serves sqlite:///market.db; Ctrl-C stops it\n")
+    assert (ended["workflow"], ended["status"]) == ("settle", "completed")
+    shown = penstock("runs", "show", ended["run_id"], "--store", "market.db")
+    assert "completed" in shown.out
+
+
+def test_run_in_words_at_another_store(write: Write, project: Path) -> None:
+    write("market.py", STREAM)
+    with serving("market", "--store", "other.db") as process:
+        assert process.stdout is not None
+        ended = next(line for line in process.stdout if "completed" in line)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+
+    assert "of settle completed after" in ended
+    assert (project / "other.db").exists()
+    assert not (project / "market.db").exists()
+
+
+def test_second_server_is_refused_in_one_sentence(write: Write, penstock: Penstock, project: Path) -> None:
+    write("market.py", STREAM)
+
+    async def try_another(_store: Store) -> None:
+        from anyio.to_thread import run_sync
+
+        outcome = await run_sync(lambda: penstock("run", "market:app"))
+        assert (outcome.code, outcome.out) == (1, "")
+        assert "is already served by process" in outcome.err
+
+    with_store(project / "market.db", try_another)

@@ -78,6 +78,12 @@ def test_list_for_people_is_aligned_columns(store: Path, penstock: Penstock) -> 
     ]
 
 
+def test_status_that_does_not_exist_is_misuse(store: Path, penstock: Penstock) -> None:
+    outcome = penstock("runs", "list", "--status", "done")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "completed" in outcome.err
+
+
 def test_no_runs_is_said(store: Path, penstock: Penstock) -> None:
     outcome = penstock("runs", "list", "--workflow", "nothing")
     assert (outcome.code, outcome.out) == (0, "no such runs in sqlite:///penstock.db\n")
