@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from penstock.app import App
 from penstock.cli.loading import load
 from penstock.cli.options import Json, Reference
-from penstock.cli.output import print_json
+from penstock.cli.output import counted, print_json
 from penstock.runtime.errors import DefinitionError
 
 KINDS = ("accumulators", "reactors", "graphs", "workflows")
@@ -45,8 +45,3 @@ def verdict(parts: Mapping[str, Sequence[str]], problems: Sequence[str]) -> str:
         return counted(len(problems), "problems")
 
     return f"ok ({', '.join(counted(len(names), kind) for kind, names in parts.items())})"
-
-
-def counted(number: int, plural: str) -> str:
-    """Return a number of things."""
-    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from penstock.cli.options import Json, StoreUrl, settings
-from penstock.cli.output import Table, iso, print_json, print_table, size
+from penstock.cli.output import Table, counted, iso, print_json, print_table, size
 from penstock.cli.stores import file_of, read
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.errors import ConfigError, StoreError
@@ -161,11 +161,13 @@ def look_at_contents(census: Census) -> Iterator[Finding]:
     """Look at what waits in the store."""
     runs = ", ".join(f"{count} {status}" for status, count in census.runs.items())
     yield Finding(subject="runs", value=runs or "none")
-    yield Finding(
-        subject="streams",
-        value=f"{census.domains} domains, {census.state_rows} rows of state, {census.inbox_rows} events in the inbox, "
-        f"{census.firings_in_flight} firings in flight",
-    )
+    waiting = [
+        counted(census.domains, "domains"),
+        f"{census.state_rows} rows of state",
+        f"{counted(census.inbox_rows, 'events')} in the inbox",
+        f"{counted(census.firings_in_flight, 'firings')} in flight",
+    ]
+    yield Finding(subject="streams", value=", ".join(waiting))
     yield Finding(
         subject="dead letters",
         value=str(census.dead_letters),

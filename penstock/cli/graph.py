@@ -30,7 +30,7 @@ def graph(reference: Reference, /, *, graph: Name = None, drawing: Format = "mer
         if graph is None:
             print(f"%% {one.name}")
 
-        print(one.draw(drawing))
+        print(one.draw(drawing).rstrip())
 
     return 0
 

@@ -76,6 +76,11 @@ def cell(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+def counted(number: int, plural: str) -> str:
+    """Return a number of things, given their name in the plural."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"
+
+
 def iso(time: datetime | None) -> str | None:
     """Return a time for programs: ISO 8601 in UTC, to the microsecond."""
     return time.isoformat(timespec="microseconds").replace("+00:00", "Z") if time else None

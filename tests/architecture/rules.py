@@ -76,12 +76,12 @@ WAITS_IN_THREADS = READS_TIME | {
 STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task group"}
 
 CATCHES_ALL = {
-    "penstock/cli/": "the last frame of a command turns what is left into an exit code",
+    "penstock/cli/loading.py": "importing the module of an app runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite.py": "whatever ends a job in a thread must reach the loop, where somebody waits for it",
     "runtime/supervise.py": "what it supervises is user code",
     "runtime/threads.py": "a thread is a bridge: whatever a function raises goes to who waits for it",
-    "workflows/worker.py": "a task body is user code",
+    "workflows/execution.py": "a task body is user code",
 }
 
 #: Exceptions that are not in the tree of runtime/errors.py.

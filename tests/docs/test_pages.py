@@ -3,7 +3,7 @@ import pytest
 
 from penstock.cli.main import FAILED, INTERRUPTED, MISUSED, READER_GONE, VERBS
 from penstock.runtime.config import Config
-from tests.docs.pages import table
+from tests.docs.pages import page, table
 
 SETTINGS = table("docs/configuration.md", "setting")
 
@@ -53,3 +53,23 @@ def test_keys_of_findings_on_the_page_are_those_of_the_code() -> None:
 
     states = {"ok", "note", "warning", "problem"}
     assert documented("doctor") == {"findings", *states, *Finding.__struct_fields__}
+
+
+def test_keys_of_the_demo_on_the_page_are_those_of_the_code() -> None:
+    from penstock.demo.summary import Summary
+
+    assert documented("demo") == {*Summary.__struct_fields__, "missing", "commands"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Accumulator", "Boundary", "ComputationGraph", "Context", "Criterion", "Firing", "Reactor", "Run", "Workflow"],
+)
+def test_what_is_public_stands_in_the_glossary(name: str) -> None:
+    import re
+
+    import penstock
+
+    words = re.sub(r"(?<!^)([A-Z])", r" \1", name).lower()
+    assert name in penstock.__all__
+    assert f"| {words}" in page("docs/glossary.md")
