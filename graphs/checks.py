@@ -6,7 +6,7 @@ from typing import cast
 
 from penstock.graphs.node import Argument, Node
 from penstock.graphs.routes import Guard
-from penstock.graphs.topology import Topology, cycles, sort
+from penstock.graphs.topology import Topology, cycles
 from penstock.graphs.types import bare, clashes, members
 from penstock.runtime.calls import describe_type
 from penstock.runtime.effects import Startable
@@ -36,7 +36,7 @@ def wiring_problems(topology: Topology) -> Iterator[str]:
             if argument.source not in topology.consumers:
                 yield _unknown_source(topology, node, argument)
 
-    for path in cycles(topology, sort(topology)[1]):
+    for path in cycles(topology, topology.stuck):
         yield f"{graph}: {' → '.join(path)} is a cycle: a node cannot wait for its own value; take one edge out"
 
 

@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from penstock.graphs.emit import NO_VALUE, emit
+from penstock.graphs.emit import NO_VALUE, Script, emit
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
 from penstock.graphs.routes import ABSENT
@@ -24,6 +24,14 @@ from penstock.runtime.together import together
 
 #: The mark of an input without a value in compiled code.
 ABSENT_VALUE = object()
+#: What compiled code may use besides what is its graph's own.
+SHARED: dict[str, object] = {
+    "__absent": ABSENT_VALUE,
+    "__effect": NodeEffect,
+    "__Event": Event,
+    "__result": GraphResult,
+    "__together": together,
+}
 #: A compiled graph: takes inputs by name, those that are absent left out.
 Traverse = Callable[[Mapping[str, object]], GraphResult]
 AsyncTraverse = Callable[[Mapping[str, object]], Coroutine[object, object, GraphResult]]
@@ -36,51 +44,53 @@ class Compiled:
         is_async: Whether ``acall`` is to be used instead of ``call``: both are the one function under its two types.
         call: Traverses at once. Raises ``NodeFailed`` when a node does, whose exception is the cause.
         acall: Traverses, waiting where a node waits.
-        text: The source.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, plan_again: Callable[[], Plan]) -> None:
+        """Compile a plan.
+
+        Args:
+            plan: The plan; it is not kept, since it is several times the size of what is made of it.
+            plan_again: Returns the same plan, for the rare case that something has to be looked up in it.
+        """
         source = emit(plan)
-        shape = _shape(source.text)
-        self._plan = plan
-        self._file = shape.file
-        self._owners = source.owners
-        self._variables = source.variables
-        self.text = source.text
+        shape = shape_of(source.script)
+        self._graph = plan.graph
+        self._plan_again = plan_again
+        self._shape = shape
         self.is_async = plan.is_async
-        names = {
-            **source.bindings,
-            "__absent": ABSENT_VALUE,
-            "__blame": self._blame,
-            "__effect": NodeEffect,
-            "__Event": Event,
-            "__paths": Paths(plan),
-            "__result": GraphResult,
-            "__together": together,
-            "__wrong": self._wrong,
-        }
+        ours = {"__blame": self._blame, "__paths": Paths(plan_again), "__wrong": self._wrong, **SHARED}
+        names = source.bindings | {name: value for name, value in ours.items() if name in shape.names}
         function: object = types.FunctionType(shape.code.replace(co_name=plan.graph), names, plan.graph)
         self.call = cast("Traverse", function)
         self.acall = cast("AsyncTraverse", function)
 
+    @property
+    def text(self) -> str:
+        """The source."""
+        return self._shape.script.text
+
     def _wrong(self, source: str, value: object) -> str:
         """Refuse a value that is none of the variants of its router."""
-        allowed = ", ".join(variant.label for variant in self._plan.routers[source])
+        allowed = ", ".join(variant.label for variant in self._plan_again().routers[source])
         raise TypeError(f"{source!r} gave {type(value).__name__}, which is none of its declared variants: {allowed}")
 
     def _blame(self, error: Exception) -> Exception:
         """Return the error that names the node which failed and what it was called with."""
         for frame, line in _frames(error):
-            if frame.f_code.co_filename == self._file and line in self._owners:
-                node = self._owners[line]
+            if frame.f_code.co_filename == self._shape.file and line in self._shape.script.owners:
+                node = self._shape.script.owners[line]
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                return NodeFailed(self._plan.graph, node, reason, self._inputs(node, frame.f_locals))
+                return NodeFailed(self._graph, node, reason, self._inputs(node, frame.f_locals))
 
-        return InvariantError(f"graph {self._plan.graph!r} failed outside of its nodes: {error!r}")
+        return InvariantError(f"graph {self._graph!r} failed outside of its nodes: {error!r}")
 
     def _inputs(self, node: str, variables: Mapping[str, object]) -> dict[str, object]:
-        absent = {argument.parameter: argument.absent for argument, _ in self._plan.steps[node].edges}
-        values = {parameter: variables[name] for parameter, name in self._variables[node].items()}
+        values = {parameter: variables[name] for parameter, name in self._shape.script.variables[node].items()}
+        if ABSENT_VALUE not in values.values():
+            return values
+
+        absent = {argument.parameter: argument.absent for argument, _ in self._plan_again().steps[node].edges}
         return {name: absent[name] if value is ABSENT_VALUE else value for name, value in values.items()}
 
 
@@ -94,13 +104,15 @@ def _frames(error: BaseException) -> list[tuple[types.FrameType, int]]:
 class Paths(dict[object, Path]):
     """The ways that traversals took, by the facts that tell them apart; each is worked out once."""
 
-    def __init__(self, plan: Plan) -> None:
+    __slots__ = ("_plan_again",)
+
+    def __init__(self, plan_again: Callable[[], Plan]) -> None:
         super().__init__()
-        self._plan = plan
+        self._plan_again = plan_again
 
     def __missing__(self, facts: object) -> Path:
         values = list(cast("tuple[object, ...]", facts)) if isinstance(facts, tuple) else [facts]
-        plan = self._plan
+        plan = self._plan_again()
         present = frozenset(name for name, there in zip(plan.gates, values, strict=False) if there)
         labels = dict(zip(plan.routers, values[len(plan.gates) :], strict=True))
         numbers = {
@@ -113,18 +125,23 @@ class Paths(dict[object, Path]):
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """Compiled text; graphs that differ in their functions only share it."""
+    """Compiled text; graphs that differ only in their functions share it."""
 
+    script: Script
     file: str
     code: types.CodeType
+    #: The global names that the code reads.
+    names: frozenset[str]
 
 
 @functools.lru_cache(maxsize=512)
-def _shape(text: str) -> Shape:
+def shape_of(script: Script) -> Shape:
     """Compile a text, and put it where tracebacks look for source."""
+    text = script.text
     file = f"<penstock graph {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
-    module = compile(text, file, "exec")
-    code = next(constant for constant in module.co_consts if isinstance(constant, types.CodeType))
+    (code,) = (constant for constant in compile(text, file, "exec").co_consts if isinstance(constant, types.CodeType))
     # without a time of change the entry is never checked against a file
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    return Shape(file=file, code=code)
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    names = frozenset(name for part in (code, *inner) for name in part.co_names)
+    return Shape(script=script, file=file, code=code, names=names)

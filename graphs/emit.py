@@ -8,6 +8,8 @@ import builtins
 import keyword
 from collections.abc import Iterable, Mapping, Sequence
 
+from typing_extensions import override
+
 from penstock.graphs.node import Argument
 from penstock.graphs.plan import Plan, Step
 from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
@@ -18,13 +20,38 @@ from penstock.graphs.types import takes_none
 NO_VALUE = "(absent)"
 
 
+class Script:
+    """The finished text, equal to any other with the same text: it says nothing of the functions that it calls.
+
+    Attributes:
+        text: The source.
+        owners: The node on whose behalf a line runs, by number; the first line is 1.
+        variables: By node, the variable behind each parameter.
+    """
+
+    __slots__ = ("owners", "text", "variables")
+
+    def __init__(self, text: str, owners: Mapping[int, str], variables: Mapping[str, Mapping[str, str]]) -> None:
+        self.text = text
+        self.owners = owners
+        self.variables = variables
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Script) and self.text == other.text
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
 class Source:
     """Text in the making.
 
     Attributes:
-        lines: The text; the first line has number 1.
-        owners: The node on whose behalf a line runs, by number.
-        variables: By node, the variable behind each parameter.
+        lines: The text so far.
+        owners: As in the script.
+        variables: As in the script.
         bindings: What the global names of the text stand for.
     """
 
@@ -35,9 +62,9 @@ class Source:
         self.bindings: dict[str, object] = {}
 
     @property
-    def text(self) -> str:
+    def script(self) -> Script:
         """The whole text."""
-        return "\n".join(self.lines) + "\n"
+        return Script("\n".join(self.lines) + "\n", self.owners, self.variables)
 
     def add(self, depth: int, line: str, owner: str | None = None) -> None:
         """Append a line."""

@@ -3,21 +3,20 @@
 A graph holds no run-time state: one definition may serve several apps, and a traversal leaves nothing behind in it.
 """
 
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar, overload
 
 from typing_extensions import override
 
+from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled
 from penstock.graphs.draw import mermaid
-from penstock.graphs.inputs import Declared, Edge, declared_inputs, reactor_inputs
-from penstock.graphs.node import Declaration, Input, Node, NodeFunction, captured, place, unread
+from penstock.graphs.inputs import Declared, Edge, declared_inputs
+from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, place
 from penstock.graphs.plan import Plan, check
 from penstock.graphs.result import GraphResult
 from penstock.graphs.topology import Topology
-from penstock.graphs.types import members
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Startable
 from penstock.runtime.errors import DefinitionError, GraphError
@@ -42,7 +41,7 @@ class ComputationGraph:
     def __init__(self, name: str, *, reactor: Reactor | None = None, inputs: Declared | None = None) -> None:
         self.name = name
         self.reactor = reactor
-        self._inputs: dict[str, Input] = {}
+        self._given: Reactor | Mapping[str, Input] = {}
         self._problems: list[str] = []
         self._declarations: dict[str, Declaration] = {}
         self._plan: Plan | None = None
@@ -59,12 +58,12 @@ class ComputationGraph:
             both = "not both" if inputs is not None else "a graph takes its inputs from one of them"
             self._problems.append(f"{where}: give reactor=… or inputs=…, {both}")
         elif isinstance(reactor, Reactor):
-            self._inputs = reactor_inputs(reactor)
+            self._given = reactor
         elif reactor is not None:
             self._problems.append(f"{where}: reactor={reactor!r} is not a Reactor: give the Reactor itself")
         elif inputs is not None:
             try:
-                self._inputs = declared_inputs(inputs)
+                self._given = declared_inputs(inputs)
             except DefinitionError as error:
                 self._problems += [f"{where}: {problem}" for problem in error.problems]
 
@@ -116,7 +115,7 @@ class ComputationGraph:
                 Declaration(
                     name=name or str(getattr(function, "__name__", type(function).__name__)),
                     fn=function,
-                    renamed={parameter: self._name_of(parameter, source) for parameter, source in renamed.items()},
+                    renamed=self._names_of(inputs) if inputs else NOTHING,
                     starts=starts,
                     terminals=tuple(terminals),
                     localns=captured(function, frames),
@@ -124,7 +123,6 @@ class ComputationGraph:
             )
             return function
 
-        renamed = inputs or {}
         return declare if fn is None else declare(fn, 3)
 
     def _declare(self, declaration: Declaration) -> None:
@@ -138,6 +136,9 @@ class ComputationGraph:
         else:
             self._declarations[declaration.name] = declaration
             self._plan = self._compiled = None
+
+    def _names_of(self, sources: Mapping[str, NodeFunction | str]) -> Mapping[str, str]:
+        return {parameter: self._name_of(parameter, source) for parameter, source in sources.items()}
 
     def _name_of(self, parameter: str, source: NodeFunction | str) -> str:
         """Return the name of what ``inputs=`` gives for a parameter: a node's function, an accumulator, or a name."""
@@ -175,57 +176,43 @@ class ComputationGraph:
 
     def notes(self) -> list[str]:
         """Return what is legal but perhaps not meant, such as inputs that no node takes."""
-        return list(notes(self._topology()[0]))
+        return list(notes(self._topology))
 
     def _examine(self) -> list[str]:
         """Check and plan; a plan is kept until it is compiled, or a node is declared."""
         if self._plan is not None or self._compiled is not None:
             return []
 
-        topology, problems = self._topology()
+        topology, problems = self._blueprint.read()
         checked = check(topology)
+        problems = [*self._problems, *problems, *checked.problems]
         self._plan = None if problems else checked.plan
-        return [*problems, *checked.problems]
+        return problems
 
-    def _topology(self) -> tuple[Topology, list[str]]:
-        """Read the declarations; a node that cannot be read stands there without edges."""
-        problems = list(self._problems)
-        nodes: dict[str, Node] = {}
-        for name, declaration in self._declarations.items():
-            try:
-                nodes[name] = declaration.read()
-            except DefinitionError as error:
-                problems += [f"graph {self.name!r}: {problem}" for problem in error.problems]
-                nodes[name] = unread(declaration)
+    @property
+    def _blueprint(self) -> Blueprint:
+        return Blueprint(self.name, self._given, tuple(self._declarations.values()))
 
-        origin = f"inputs of reactor {self.reactor.name!r}" if isinstance(self.reactor, Reactor) else "declared inputs"
-        return Topology(self.name, origin, self._inputs, nodes, whole=not problems), problems
+    @property
+    def _topology(self) -> Topology:
+        return self._blueprint.read()[0]
 
     # -- looking -------------------------------------------------------------------------------------------
 
     @property
     def input_types(self) -> Mapping[str, object]:
         """The type of each input, by name."""
-        return {name: given.type for name, given in self._inputs.items()}
+        return {name: given.type for name, given in self.inputs.items()}
 
     @property
     def inputs(self) -> Mapping[str, Input]:
         """The inputs by name: type, whether a value is always there, default."""
-        return self._inputs
+        return self._blueprint.inputs
 
     @property
     def terminals(self) -> Mapping[str, object]:
         """The type of each output, by terminal node, as declared; that of a router's end holds only those variants."""
-        topology = self._topology()[0]
-        found: dict[str, object] = {}
-        for name, node in topology.nodes.items():
-            if not topology.consumers[name]:
-                found[name] = node.returns
-            elif ends := topology.ends(node):
-                variants = members(node.returns)
-                found[name] = typing.Union[tuple(variants[index] for index in sorted(ends))]  # noqa: UP007
-
-        return found
+        return self._blueprint.terminals()
 
     @property
     def starts(self) -> Mapping[str, Startable]:
@@ -242,7 +229,7 @@ class ComputationGraph:
         if form != "mermaid":
             raise ValueError(f"draw({form!r}) is not there yet: use draw('mermaid')")
 
-        return mermaid(self._topology()[0])
+        return mermaid(self._topology)
 
     def explain(self) -> str:
         """Return the source of the compiled graph.
@@ -266,7 +253,7 @@ class ComputationGraph:
             if self._plan is None:
                 raise DefinitionError(*problems)
 
-            self._compiled, self._plan = Compiled(self._plan), None
+            self._compiled, self._plan = Compiled(self._plan, self._blueprint.plan), None
 
         return self._compiled
 
@@ -294,7 +281,7 @@ class ComputationGraph:
         """
         compiled = self.compiled
         if compiled.is_async:
-            waiting = ", ".join(name for name, node in self._topology()[0].nodes.items() if node.is_async)
+            waiting = ", ".join(name for name, node in self._topology.nodes.items() if node.is_async)
             call = f"{self.name}.run(...)"
             raise GraphError(
                 f"graph {self.name!r} cannot run synchronously, since {waiting} waits: write `await {call}`, or"
@@ -309,6 +296,6 @@ class ComputationGraph:
     def _made_edge(self) -> Edge:
         """Return the edge, made when it is needed first: a graph that only ever sees firings needs none."""
         if self._edge is None:
-            self._edge = Edge(self.name, self._inputs, none_is_absent=self.reactor is not None)
+            self._edge = Edge(self.name, self.inputs, none_is_absent=self.reactor is not None)
 
         return self._edge

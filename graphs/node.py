@@ -5,7 +5,8 @@ import keyword
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MappingProxyType
+from typing import Never
 
 import msgspec
 
@@ -14,6 +15,8 @@ from penstock.runtime.calls import EMPTY, Function, Parameter, caller_locals
 from penstock.runtime.effects import Startable
 from penstock.runtime.errors import DefinitionError
 
+#: Shared, so that a thousand graphs do not keep a thousand empty mappings.
+NOTHING: Mapping[str, Never] = MappingProxyType({})
 #: A function of the user.
 NodeFunction = Callable[..., object]
 
@@ -152,14 +155,14 @@ def unread(declaration: Declaration) -> Node:
     return Node(name=declaration.name, fn=declaration.fn, is_async=False, arguments=(), returns=ANYTHING)
 
 
-def captured(fn: NodeFunction, frames: int) -> dict[str, object]:
+def captured(fn: NodeFunction, frames: int) -> Mapping[str, object]:
     """Return the local names that annotations written as text may mean, from so many frames above.
 
     Only those: whatever else is local there is not kept alive.
     """
     texts = [text for text in getattr(fn, "__annotations__", {}).values() if isinstance(text, str)]
     if not texts:
-        return {}
+        return NOTHING
 
     words = {word for text in texts for word in re.findall(r"\w+", text)}
     return {name: value for name, value in caller_locals(frames).items() if name in words}

@@ -14,7 +14,7 @@ from penstock.graphs.node import Argument, Input, Node
 from penstock.graphs.result import Path
 from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
 from penstock.graphs.sections import Section, arrange
-from penstock.graphs.topology import Topology, sort
+from penstock.graphs.topology import Topology
 from penstock.graphs.types import instance_classes, members
 from penstock.runtime.calls import describe_type
 
@@ -75,7 +75,7 @@ def check(topology: Topology) -> Checked:
 def guarded(topology: Topology) -> dict[str, Step]:
     """Return the nodes in order, each with its guard."""
     steps: dict[str, Step] = {}
-    for node in sort(topology)[0]:
+    for node in topology.order:
         edges = tuple((argument, admission(topology, argument)) for argument in node.arguments)
         guard = ALWAYS
         for argument, edge in edges:

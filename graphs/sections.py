@@ -9,7 +9,7 @@ the plain nodes between its members go into the strands. All other plain nodes r
 Sets of nodes are bit masks over their places in the order: graphs of a thousand nodes are arranged in milliseconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -40,6 +40,9 @@ def arrange(producers: Mapping[str, Sequence[str]], asyncs: frozenset[str]) -> l
         asyncs: The nodes that are ``async def``.
     """
     order = list(producers)
+    if not asyncs:
+        return [Section(strands=(tuple(order),), waits={})] if order else []
+
     above = ancestors(producers)
     groups = independent(above, sum(1 << index for index, name in enumerate(order) if name in asyncs))
     plain: list[list[str]] = [[] for _ in range(len(groups) + 1)]  # those that run before group n
@@ -141,8 +144,3 @@ def weave(names: Sequence[str], producers: Mapping[str, Sequence[str]]) -> Secti
         strand_of[name] = strand
 
     return Section(strands=tuple(map(tuple, strands)), waits=waits)
-
-
-def names_of(sections: Iterable[Section]) -> list[str]:
-    """Return all nodes in the order in which they may run one after another."""
-    return [name for section in sections for strand in section.strands for name in strand]

@@ -38,6 +38,8 @@ class Topology:
             node.name: list(dict.fromkeys(a.source for a in node.arguments if a.source in nodes))
             for node in nodes.values()
         }
+        #: Producers first, ties as declared; and the nodes that no order can satisfy.
+        self.order, self.stuck = sort(self)
         self._accepted: dict[int, frozenset[int]] = {}
         self._routers: dict[str, bool] = {}
 

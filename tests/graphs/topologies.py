@@ -151,7 +151,7 @@ def annotation_of(parameter: Parameter) -> object:
 def graph_of(spec: GraphSpec) -> ComputationGraph:
     graph = ComputationGraph("random", inputs=dict.fromkeys(spec.inputs, Value | None))
     # like a reactor's inputs: each may be absent, and none is ever None
-    graph._inputs = {name: msgspec.structs.replace(given, type=Value) for name, given in graph._inputs.items()}
+    graph._given = {name: msgspec.structs.replace(given, type=Value) for name, given in graph.inputs.items()}
     for index in spec.declared:
         node = spec.nodes[index]
         starts = Settle() if node.starts and not consumers(spec, node.name) else None
