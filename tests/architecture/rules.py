@@ -90,7 +90,18 @@ OWN_EXCEPTIONS = {
 }
 
 #: Files that decide and never act: what they must not even import.
-PURE = {"runtime/retry.py", "workflows/planner.py", "workflows/states.py", "reactors/criteria.py"}
+PURE = {
+    "graphs/checks.py",
+    "graphs/plan.py",
+    "graphs/routes.py",
+    "graphs/sections.py",
+    "graphs/topology.py",
+    "graphs/types.py",
+    "reactors/criteria.py",
+    "runtime/retry.py",
+    "workflows/planner.py",
+    "workflows/states.py",
+}
 IMPURE = {"anyio", "asyncio", "os", "socket", "sqlite3", "subprocess", "threading", "time"}
 
 
