@@ -31,7 +31,7 @@ SENTENCES: dict[type[Fact], str] = {
     EventDropped: "{part} dropped an event ({reason}): {error}",
     PartRestarted: "{part} failed and starts again in {delay}: {error}",
     CircuitChanged: "{part} is {state}: {error}",
-    StoreRetried: "the store has trouble, tried again in {delay}: {error}",
+    StoreRetried: "the store has trouble, next try in {delay}: {error}",
     DomainLost: "domain {domain} was taken over by another owner (epoch {epoch})",
 }
 

@@ -76,7 +76,7 @@ app = ps.App("sqlite:///market.db", parts=[sizes])
         (CircuitChanged(part="poll cpu", state="closed"), "poll cpu is closed"),
         (
             StoreRetried(store="x.db", attempt=1, delay=0.5, error="busy"),
-            "the store has trouble, tried again in 500 ms: busy",
+            "the store has trouble, next try in 500 ms: busy",
         ),
         (EventDropped(part="orders", reason="filtered"), None),
         (CutCommitted(domain="market", rows=3, effects=0, seconds=0.001), None),
@@ -137,3 +137,32 @@ def test_second_server_is_refused_in_one_sentence(write: Write, penstock: Pensto
         assert "is already served by process" in outcome.err
 
     with_store(project / "market.db", try_another)
+
+
+FAILING = """
+import sqlite3
+import penstock as ps
+from penstock.testing import FaultPoints
+
+faults = FaultPoints()
+faults.fail("cut: before commit", error=sqlite3.OperationalError("disk I/O error"), times=None)
+
+
+@ps.polling_accumulator(interval=0.05)
+def gauge() -> int:
+    return 1
+
+
+app = ps.App("sqlite:///market.db", parts=[ps.Reactor("level", [gauge])], faults=faults)
+"""
+
+
+def test_store_that_fails_for_good_ends_the_command_in_one_sentence(write: Write) -> None:
+    write("market.py", FAILING)
+    write("penstock.toml", 'store_retry_timeout = "0.1s"\ncheckpoint_interval = 0.1\n')
+    with serving("market") as process:
+        out, errors = process.communicate(timeout=15)
+
+    assert process.returncode == 1
+    assert "the store has trouble, next try in" in out
+    assert errors.splitlines()[1:] == ["penstock: store 'sqlite:///market.db' is unavailable: disk I/O error"]
