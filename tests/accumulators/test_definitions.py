@@ -1,0 +1,173 @@
+"""What the decorators make of functions, and what they refuse."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from penstock.accumulators.passthrough import passthrough_accumulator
+from penstock.accumulators.polling import polling_accumulator
+from penstock.accumulators.stream import stream_accumulator
+from penstock.runtime.errors import DefinitionError
+from penstock.testing.source import ScriptedSource
+
+
+class Book(msgspec.Struct, frozen=True):
+    bid: float
+    ask: float
+
+
+SOURCE = ScriptedSource([])
+
+
+def refusal(decorator: Callable[..., object], fn: object) -> str:
+    with pytest.raises(DefinitionError) as caught:
+        decorator(fn)
+
+    return str(caught.value)
+
+
+def test_a_passthrough_knows_its_types_and_stays_callable() -> None:
+    @passthrough_accumulator
+    def books(event: Book) -> Book | None:
+        return event if event.ask > event.bid else None
+
+    assert (books.name, books.input_type, books.output_type, books.durable) == ("books", Book, Book, False)
+    assert books(Book(1.0, 2.0)) == Book(1.0, 2.0)
+    assert books(Book(2.0, 1.0)) is None
+    assert repr(books) == "<passthrough accumulator 'books': Book -> Book>"
+
+
+def test_options_are_kept() -> None:
+    @passthrough_accumulator(durable=True, name="orders", overflow="reject", capacity=5)
+    def made(event: Book) -> float:
+        return event.bid
+
+    assert (made.name, made.durable, made.overflow, made.capacity) == ("orders", True, "reject", 5)
+    assert made.output_type is float
+
+
+def test_annotations_may_name_local_types() -> None:
+    class Local(msgspec.Struct):
+        value: int
+
+    @passthrough_accumulator
+    def made(event: "Local") -> "Local | None":
+        return event
+
+    assert made.output_type is Local
+
+
+def test_a_polling_accumulator_knows_its_interval() -> None:
+    @polling_accumulator("1m30s", durable=True)
+    async def rate() -> float | None:
+        return 1.0
+
+    assert (rate.interval, rate.output_type, rate.input_type, rate.durable) == (90.0, float, float, True)
+
+
+def test_a_stream_may_carry_state() -> None:
+    @stream_accumulator(SOURCE, state=0.0)
+    def volume(event: Book, state: float) -> tuple[float, float | None]:
+        return state + event.bid, state + event.bid
+
+    assert volume.memory is not None
+    assert (volume.memory.initial, volume.memory.type, volume.output_type) == (0.0, float, float)
+    assert volume(Book(1.0, 2.0), 3.0) == (4.0, 4.0)
+    assert volume.source is SOURCE
+
+
+def test_none_may_be_the_first_state() -> None:
+    @stream_accumulator(SOURCE, state=None)
+    def last(event: float, state: float | None) -> tuple[float | None, float | None]:
+        return event, state
+
+    assert last.memory is not None
+    assert last.memory.initial is None
+
+
+def unannotated(event):  # type: ignore[no-untyped-def]
+    return event
+
+
+def returns_none(event: Book) -> None:
+    print(event)  # noqa: T201
+
+
+def two(event: Book, other: Book) -> Book:
+    return event
+
+
+def empty(event: Book) -> Book: ...  # type: ignore[empty-body]
+
+
+def only_docstring(event: Book) -> Book:  # type: ignore[empty-body]
+    """Say much and do nothing."""
+
+
+async def waits(event: Book) -> Book:
+    return event
+
+
+@pytest.mark.parametrize(
+    ("fn", "words"),
+    [
+        (unannotated, ["'event' has no annotation", "def unannotated(event: Book)", "`-> Book`"]),
+        (returns_none, ["returns nothing"]),
+        (two, ["takes 2 parameters"]),
+        (empty, ["empty body", "return the event"]),
+        (only_docstring, ["empty body"]),
+        (waits, ["is async", "await in a graph node"]),
+    ],
+)
+def test_a_passthrough_that_cannot_work_is_refused_with_the_fix(fn: object, words: list[str]) -> None:
+    message = refusal(passthrough_accumulator, fn)
+    assert all(word in message for word in words), message
+
+
+def needs_argument(x: int) -> int:
+    return x
+
+
+def polls_nothing() -> float | None:  # type: ignore[empty-body]
+    ...
+
+
+async def polls_nothing_slowly() -> float | None:
+    pass
+
+
+def test_a_poll_that_cannot_work_is_refused_with_the_fix() -> None:
+    assert "remove the parameters x" in refusal(polling_accumulator(1.0), needs_argument)
+    assert "empty body" in refusal(polling_accumulator(1.0), polls_nothing)
+    assert "empty body" in refusal(polling_accumulator(1.0), polls_nothing_slowly)
+
+
+@pytest.mark.parametrize("interval", [0, -1.0, "soon", True, float("nan")])
+def test_an_interval_is_a_duration(interval: object) -> None:
+    assert "polling_accumulator(interval" in refusal(polling_accumulator, interval)
+
+
+def no_state(event: float) -> float:
+    return event
+
+
+def wrong_return(event: float, state: float) -> float:
+    return event + state
+
+
+def test_a_fold_has_a_shape() -> None:
+    fold = stream_accumulator(SOURCE, state=0.0)
+    assert "returns (state, value)" in refusal(fold, no_state)
+    assert "returns (state, value)" in refusal(fold, wrong_return)
+
+
+def test_a_source_has_a_name_and_runs() -> None:
+    assert "a source has a name" in refusal(stream_accumulator, object())
+
+
+def test_wrong_options_are_reported_together() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        passthrough_accumulator(overflow="maybe", capacity=0)(no_state)  # type: ignore[arg-type]
+
+    assert len(caught.value.problems) == 2
