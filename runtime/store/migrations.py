@@ -90,9 +90,7 @@ def read_version(words: Mapping[str, str]) -> Generator[Step, Outcome, int | Non
     return None if tables else 0
 
 
-def check_version(
-    store: str, words: Mapping[str, str], known: tuple[Migration, ...] = MIGRATIONS
-) -> Generator[Step, Outcome, int]:
+def check_version(store: str, words: Mapping[str, str], known: tuple[Migration, ...]) -> Generator[Step, Outcome, int]:
     """Return the schema version.
 
     Raises:
@@ -114,7 +112,7 @@ def migrate(
     words: Mapping[str, str],
     applied_at: int,
     faults: Callable[[str], None],
-    known: tuple[Migration, ...] = MIGRATIONS,
+    known: tuple[Migration, ...],
 ) -> Program[int]:
     """Bring the schema up to date; return the version that was found.
 

@@ -184,11 +184,10 @@ RAISE_CRASHES = Kind(
 def move(table: Table, component: str, identity: tuple[str, ...]) -> Kind:
     """Return the kind that moves rows of a component from domains of other names to this one.
 
-    A domain is named after its parts, so its name changes when parts are added. The other domains are looked up in
-    ``domains``, so that the rows are found by the index that begins with (domain, shard). Where the new domain has the
+    A domain is named after its parts, so its name changes when parts are added. Each row lies under a name that
+    ``domains`` has, so the rows are found by the index that begins with (domain, shard). Where the new domain has the
     same row already, the old one stays where it is: it is older.
     """
-    other = schema.DOMAINS.alias("other")
 
     def build(given: CTE) -> ClauseElement:
         there = table.alias("there")
@@ -200,10 +199,9 @@ def move(table: Table, component: str, identity: tuple[str, ...]) -> Kind:
         return (
             update(table)
             .where(
-                other.c.domain != given.c.domain,
-                other.c.shard == given.c.shard,
-                table.c.domain == other.c.domain,
-                table.c.shard == other.c.shard,
+                table.c.domain.in_(select(schema.DOMAINS.c.domain)),
+                table.c.domain != given.c.domain,
+                table.c.shard == given.c.shard,
                 table.c[component] == given.c.component,
                 *([~taken] if identity else []),
             )
@@ -401,10 +399,11 @@ def finish_run(given: CTE) -> ClauseElement:
     return update(schema.RUNS).where(*owned(given)).values(changes)  # type: ignore[arg-type]
 
 
-# Its own guard: the same race as FENCE_RUN, and the end of a run happens once. Index: primary key of runs.
+# Its own guard: the same race as FENCE_RUN, and the end of a run happens once. Before the rows that stand behind it, so
+# that a late owner is told that it is late, and not that its rows are there. Index: primary key of runs.
 FINISH_RUN = Kind(
     name="finish run",
-    rank=5,
+    rank=2,
     columns=("id", "epoch", "status", "output", "error", "finished_at"),
     build=finish_run,
     role=Role.GUARD,
@@ -423,7 +422,7 @@ def release_run(given: CTE) -> ClauseElement:
 # The same race as FENCE_RUN. Index: primary key of runs.
 RELEASE_RUN = Kind(
     name="release run",
-    rank=5,
+    rank=2,
     columns=("id", "epoch"),
     build=release_run,
     role=Role.GUARD,

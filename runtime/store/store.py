@@ -211,7 +211,7 @@ def closed(url: str) -> StoreError:
 
 def serving(engine: Engine, now: int, faults: Callable[[str], None] | None) -> Program[int]:
     """Migrate, and return the number of this start."""
-    yield from migrate(engine.name, engine.words, now, faults or nowhere)
+    yield from migrate(engine.name, engine.words, now, faults or nowhere, MIGRATIONS)
     yield BEGIN
     yield f"INSERT INTO nodes (pid, started_at) VALUES ({os.getpid()}, {now})"
     # inside the transaction no other start can be the newest
@@ -222,7 +222,7 @@ def serving(engine: Engine, now: int, faults: Callable[[str], None] | None) -> P
 
 def visiting(engine: Engine) -> Program[int]:
     """Check the version; a visitor has no number."""
-    version = yield from check_version(engine.name, engine.words)
+    version = yield from check_version(engine.name, engine.words, MIGRATIONS)
     if version != MIGRATIONS[-1].version:
         raise StoreUnavailable(
             engine.name, "its schema is older than this Penstock; an app that serves it brings it up to date"

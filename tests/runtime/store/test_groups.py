@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from penstock.runtime.store import checkpoints, runs, statements
 from penstock.runtime.store.commits import Commit
 from penstock.runtime.store.groups import waves
-from penstock.runtime.store.migrations import migrate
+from penstock.runtime.store.migrations import MIGRATIONS, migrate
 from penstock.runtime.store.rows import FiringRow, LetterRow, RunRow, TaskRow
 from penstock.runtime.store.sqlite import WORDS
 from penstock.runtime.store.sqlite_driver import Driver, Options
@@ -97,7 +97,7 @@ class World:
     def __init__(self, path: Path) -> None:
         self._options = Options(name=path.name, path=path, mode="rwc", synchronous="off", lock=False, started_at="")
         self._driver = Driver(self._options, reading=False)
-        self._driver.drive(migrate(path.name, WORDS, 0, lambda _: None))
+        self._driver.drive(migrate(path.name, WORDS, 0, lambda _: None, MIGRATIONS))
         self._path = path
         self.answers: list[tuple[str, list[int], dict[int, int]]] = []
 
@@ -166,7 +166,7 @@ def statements_of(*units: list[Action]) -> list[list[tuple[str, int]]]:
 
 def test_many_units_cost_one_statement_per_kind() -> None:
     ends = [[("task", (n, "a")), ("events", (n, 1)), ("finish", (n, 1))] for n in range(1000)]
-    assert statements_of(*ends) == [[("insert events", 1000), ("put task", 1000), ("finish run", 1000)]]
+    assert statements_of(*ends) == [[("finish run", 1000), ("insert events", 1000), ("put task", 1000)]]
 
 
 def test_the_last_of_put_and_delete_is_what_is_written() -> None:

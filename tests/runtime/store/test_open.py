@@ -1,0 +1,272 @@
+"""Opening: what cannot work is refused with its reason, and two processes never serve one file."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from penstock.runtime.errors import (
+    AppError,
+    ConfigError,
+    SchemaVersionError,
+    StoreCorrupt,
+    StoreError,
+    StoreInUse,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from penstock.runtime.store import checkpoints
+from penstock.runtime.store.migrations import FOUNDATION, MIGRATIONS, Migration
+from penstock.runtime.store.schema import METADATA
+from penstock.runtime.store.store import Store
+from penstock.testing.clock import VirtualClock
+from penstock.testing.crash import Crash
+from penstock.testing.faults import FaultPoints
+from tests.runtime.store.conftest import OpenStore, Table
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("market.db", "is not a URL: write 'sqlite:///file.db'"),
+        ("", "is not a URL"),
+        ("mysql://host/db", "stores in SQLite only"),
+        ("postgresql+asyncpg://user:secret@host/db", "stores in SQLite only"),
+        ("sqlite+aiosqlite:///a.db", "the driver is chosen by Penstock"),
+        ("sqlite://", "in memory.*use a file in a temporary folder"),
+        ("sqlite:///:memory:", "in memory.*use a file in a temporary folder"),
+        ("sqlite:////no/such/folder/a.db", "there is no folder '/no/such/folder': create it"),
+        ("sqlite:////tmp", "is a folder: name a file in it"),
+        ("sqlite:///a.db?cache=shared", "unknown option 'cache'; known: max_page_count, mode"),
+        ("sqlite:///a.db?mode=fast", "choose 'ro', 'rw' or 'rwc'"),
+        ("sqlite:///a.db?max_page_count=lots", "give a number of pages"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_is_explained(open_store: OpenStore, url: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        await open_store(url=url)
+
+
+async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await open_store(url="postgresql://user:secret@host/db")
+
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_mode_of_flushing_that_does_not_exist_is_refused(open_store: OpenStore) -> None:
+    with pytest.raises(ConfigError, match="synchronous='quick': choose one of 'full'"):
+        await open_store(synchronous="quick")
+
+
+async def test_a_relative_path_is_that_of_the_working_directory(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await open_store(url="sqlite:///here.db")
+    assert (tmp_path / "here.db").exists()
+
+
+async def test_a_file_name_may_hold_anything(open_store: OpenStore, tmp_path: Path) -> None:
+    await open_store(url=f"sqlite:///{tmp_path}/straße 100%25 #1.db")
+    assert (tmp_path / "straße 100% #1.db").exists() or (tmp_path / "straße 100%25 #1.db").exists()
+
+
+# -- what is there already -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but text" * 100, bytes(8192) + b"\xff"])
+async def test_a_file_that_is_no_database_is_named(open_store: OpenStore, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "store.db").write_bytes(content)
+    with pytest.raises(StoreCorrupt, match=r"store\.db"):
+        await open_store()
+
+    assert (tmp_path / "store.db").read_bytes() == content
+
+
+async def test_a_damaged_file_is_named(open_store: OpenStore, tmp_path: Path) -> None:
+    store = await open_store()
+    await store.close()
+    path = tmp_path / "store.db"
+    path.write_bytes(path.read_bytes()[:100] + b"\xa5" * 8000)
+    with pytest.raises(StoreCorrupt):
+        await open_store()
+
+
+async def test_the_database_of_another_program_is_left_alone(
+    open_store: OpenStore, url: str, dump: Callable[[], dict[str, Table]]
+) -> None:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+
+    with pytest.raises(ConfigError, match="tables of another program"):
+        await open_store()
+
+    assert list(dump()) == ["recipes"]
+
+
+async def test_a_newer_schema_is_refused(open_store: OpenStore, url: str) -> None:
+    await (await open_store()).close()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("INSERT INTO migrations VALUES (999, 'future', 0)")
+        connection.commit()
+
+    for serve in (True, False):
+        with pytest.raises(SchemaVersionError, match=r"schema version 999.*install a newer Penstock"):
+            await open_store(serve=serve)
+
+
+async def test_serving_needs_to_write(open_store: OpenStore, url: str) -> None:
+    await (await open_store()).close()
+    with pytest.raises(StoreReadOnly, match="mode=ro"):
+        await open_store(url=f"{url}?mode=ro")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
+async def test_a_file_without_write_permission_is_named(open_store: OpenStore, tmp_path: Path) -> None:
+    await (await open_store()).close()
+    (tmp_path / "store.db").chmod(0o444)
+    with pytest.raises(StoreReadOnly, match=r"store\.db"):
+        await open_store()
+
+
+async def test_a_read_only_store_can_be_read_and_refuses_writes(open_store: OpenStore, url: str) -> None:
+    await (await open_store()).close()
+    store = await open_store(url=f"{url}?mode=ro", serve=False)
+    assert await store.read(checkpoints.STATE_OF, domain="d", shard=0) == []
+    unit = store.unit("put")
+    checkpoints.put_state(unit, "d", 0, "c", "k", b"v")
+    with pytest.raises(StoreReadOnly):
+        await store.commit(unit)
+
+    assert isinstance(store.failed.result(), StoreReadOnly)
+
+
+async def test_a_folder_where_the_journal_belongs_is_an_error_of_ours(open_store: OpenStore, tmp_path: Path) -> None:
+    (tmp_path / "store.db-wal").mkdir()
+    with pytest.raises(StoreError, match=r"store\.db"):
+        await open_store()
+
+
+# -- one serving process ---------------------------------------------------------------------------------------
+
+
+async def test_a_second_serving_store_is_refused_and_told_who_serves(store: Store, open_store: OpenStore) -> None:
+    with pytest.raises(StoreInUse, match=f"already served by process {os.getpid()} .since 2026-01-01T00:00:00"):
+        await open_store()
+
+
+async def test_the_lock_is_free_after_close_and_the_number_is_new(open_store: OpenStore) -> None:
+    numbers: list[int] = []
+    for _ in range(3):
+        store = await open_store()
+        numbers.append(store.node)
+        await store.close()
+
+    assert numbers == [1, 2, 3]
+
+
+async def test_run_ids_grow_over_restarts(open_store: OpenStore) -> None:
+    ids: list[int] = []
+    for _ in range(2):
+        store = await open_store()
+        ids += [store.new_run_id(), store.new_run_id()]
+        await store.close()
+
+    assert ids == sorted(set(ids))
+
+
+async def test_a_visitor_reads_and_writes_beside_the_serving_store(store: Store, open_store: OpenStore) -> None:
+    visitor = await open_store(serve=False)
+    unit = visitor.unit("put")
+    checkpoints.put_state(unit, "d", 0, "c", "k", b"v")
+    await visitor.commit(unit)
+    assert await store.read(checkpoints.STATE_OF, domain="d", shard=0) == [("c", "k", b"v")]
+    assert visitor.node == 0
+    with pytest.raises(AppError, match="serve=True"):
+        visitor.new_run_id()
+
+
+async def test_a_visitor_makes_no_file(open_store: OpenStore, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="no such file"):
+        await open_store(serve=False)
+
+    assert not (tmp_path / "store.db").exists()
+
+
+async def test_a_visitor_does_not_migrate(open_store: OpenStore, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+    with pytest.raises(StoreUnavailable, match="schema is older"):
+        await open_store(serve=False)
+
+
+async def test_opening_that_fails_leaves_nothing_open(
+    open_store: OpenStore, clock: VirtualClock, tmp_path: Path
+) -> None:
+    faults = FaultPoints()
+    faults.fail("migration: before commit")
+    with pytest.raises(Crash):
+        await open_store(faults=faults)
+
+    assert clock.activity.count == 0
+    assert (await open_store()).node == 1
+
+
+# -- the schema ------------------------------------------------------------------------------------------------
+
+
+async def test_the_tables_are_those_of_the_statements(store: Store, url: str) -> None:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        for table in METADATA.sorted_tables:
+            found = connection.execute(f"PRAGMA table_info({table.name})").fetchall()
+            keys = sorted((row[5], row[1]) for row in found if row[5])
+            assert [row[1] for row in found] == [column.name for column in table.columns]
+            assert [name for _, name in keys] == [column.name for column in table.primary_key]
+            required = {row[1] for row in found if row[3] or row[5]}
+            assert required == {column.name for column in table.columns if not column.nullable}
+
+        indexes = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
+
+    assert {name for (name,) in indexes} == {str(i.name) for table in METADATA.sorted_tables for i in table.indexes}
+
+
+async def test_many_that_open_at_once_migrate_once(open_store: OpenStore, dump: Callable[[], dict[str, Table]]) -> None:
+    stores = await asyncio.gather(*(open_store(lock=False) for _ in range(8)))
+    assert sorted(store.node for store in stores) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [row[0] for row in dump()["migrations"]] == [migration.version for migration in MIGRATIONS]
+
+
+@pytest.mark.parametrize("point", ["before begin", "before commit"])
+async def test_a_migration_that_is_cut_off_leaves_the_old_version(
+    open_store: OpenStore, dump: Callable[[], dict[str, Table]], point: str
+) -> None:
+    faults = FaultPoints()
+    faults.fail(f"migration: {point}")
+    with pytest.raises(Crash):
+        await open_store(faults=faults)
+
+    assert dump() == {}
+    await open_store()
+    assert dump()["migrations"][0][:2] == (1, "foundation")
+
+
+async def test_a_step_runs_on_top_of_the_rows_that_are_there(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, dump: Callable[[], dict[str, Table]]
+) -> None:
+    store = await open_store()
+    unit = store.unit("put")
+    checkpoints.put_state(unit, "d", 0, "c", "k", b"v")
+    await store.commit(unit)
+    await store.close()
+    step = Migration(version=2, name="sizes", statements=("ALTER TABLE state ADD COLUMN size {integer}",))
+    monkeypatch.setattr("penstock.runtime.store.store.MIGRATIONS", (FOUNDATION, step))
+    store = await open_store()
+    assert dump()["state"] == [("d", 0, "c", "k", b"v", None)]
+    assert [row[:2] for row in dump()["migrations"]] == [(1, "foundation"), (2, "sizes")]
+    assert store.node == 2
