@@ -39,6 +39,19 @@ def test_version_is_the_package_s(penstock: Penstock) -> None:
     assert penstock("--version").out == f"{version('penstock')}\n"
 
 
+def test_version_of_a_clone_that_is_not_installed_says_so(penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    def nowhere(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", nowhere)
+    assert penstock("--version").out == "not installed: imported from a clone\n"
+    doctor = penstock("doctor")
+    assert doctor.code == 0
+    assert "not installed: imported from a clone" in doctor.out
+
+
 def test_unknown_option_is_misuse(penstock: Penstock) -> None:
     result = penstock("config", "show", "--jsno")
     assert (result.code, result.out) == (2, "")
@@ -153,7 +166,7 @@ def test_reader_that_goes_away_leaves_no_noise(project: Path) -> None:
 
 
 #: What a command that only prints help must not load: they are what takes time.
-HEAVY = ["sqlalchemy", "sqlite3", "rich", "prometheus_client", "psutil"]
+HEAVY = ["sqlalchemy", "rich", "prometheus_client", "psutil"]
 
 
 def test_starting_loads_nothing_heavy(project: Path) -> None:
