@@ -10,6 +10,7 @@ import difflib
 import random
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ from penstock.runtime.clock import Clock
 from penstock.runtime.config import Config
 from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreError
 from penstock.runtime.metrics import Metrics
-from penstock.runtime.observe import Fact, Observer
+from penstock.runtime.observe import Fact, FunctionsLeft, Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
@@ -40,6 +41,9 @@ from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
 
 T = TypeVar("T")
+
+#: Seconds that functions in threads get to return, when everything else has stopped.
+STUCK_AFTER = 1.0
 
 
 class Session:
@@ -60,6 +64,7 @@ class Session:
         self._clock = clock
         self._faults = faults
         self._failure: PenstockError | None = None
+        self._resources = AsyncExitStack()
         self._idle_waiters: list[asyncio.Event] = []
         self._metrics = Metrics()
         self._observers: list[Observer] = [self._metrics, observer]
@@ -77,18 +82,28 @@ class Session:
         Raises:
             StoreError: The store cannot be opened, or holds what the code cannot read.
         """
-        self._switch_interval = sys.getswitchinterval()
         self._group: TaskGroup = await anyio.create_task_group().__aenter__()
         try:
-            await self._open_store()
-            await self._start_parts()
+            await self._start()
         except BaseException as error:
-            await self._abort()
+            with anyio.CancelScope(shield=True):
+                await self._resources.aclose()
+
             await self._leave_group(error)
             raise
 
+    async def _start(self) -> None:
+        self._resources.callback(self.scheduler.close)
+        self._resources.push_async_callback(self._close_threads)
+        await self._open_store()
+        self._resources.push_async_callback(self.store.close)
+        self.supervisor = Supervisor(self._group, self.scheduler, self.tell, random.Random())  # noqa: S311 - jitter
+        self._resources.push_async_callback(self.supervisor.stop)
         if self.config.switch_interval is not None:
+            self._resources.callback(sys.setswitchinterval, sys.getswitchinterval())
             sys.setswitchinterval(self.config.switch_interval)
+
+        await self._start_parts()
 
     async def _open_store(self) -> None:
         self.store = await Store.open(
@@ -115,7 +130,6 @@ class Session:
         for workflow in self.wiring.workflows.values():
             self.worker.register(workflow)
 
-        self.supervisor = Supervisor(self._group, self.scheduler, self.tell, random.Random())  # noqa: S311 - jitter
         await self._open_domains()
         self._metrics.add(lambda: samples(self.statistics(), self.reactors))
         await self.worker.recover()
@@ -159,14 +173,13 @@ class Session:
         Raises:
             StoreError: The store failed, or the last cut could not be committed.
         """
-        problem: BaseException | None = None
+        problem: StoreError | None = None
         with anyio.CancelScope(shield=True):
-            try:
-                await self._stop_parts()
-            except StoreError as refused:
-                problem = refused
-            finally:
-                await self._abort()
+            async with self._resources:
+                try:
+                    await self._stop_parts()
+                except StoreError as refused:
+                    problem = refused
 
         await self._leave_group(error)
         if problem is not None and error is None:
@@ -182,19 +195,11 @@ class Session:
     def _left(self, deadline: float) -> float:
         return 0.0 if self._failure else max(0.0, deadline - self._clock.monotonic())
 
-    async def _abort(self) -> None:
-        """Give back what the process holds: threads, the store with its lock, the switch interval."""
-        if self.config.switch_interval is not None:
-            sys.setswitchinterval(self._switch_interval)
-
-        if hasattr(self, "supervisor"):
-            await self.supervisor.stop()
-
-        if hasattr(self, "store"):
-            await self.store.close()
-
-        await self.threads.close()
-        self.scheduler.close()
+    async def _close_threads(self) -> None:
+        """End the pool; a function that does not return cannot be stopped, only named."""
+        left = await self.threads.close(self.scheduler.sleep(STUCK_AFTER))
+        if left:
+            self.tell(FunctionsLeft(functions=left))
 
     async def _leave_group(self, error: BaseException | None) -> None:
         """End the task group. An error of the body goes its own way, not wrapped into a group of one."""

@@ -28,6 +28,7 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ RunFailed
     │  ├─ TaskFailed
     │  ├─ RunCancelled
+    │  ├─ RunParked
     │  └─ RunNotFound
     ├─ AppError
     │  └─ PartFailed
@@ -303,6 +304,16 @@ class RunCancelled(RunError):
         self.workflow = workflow
         self.run_id = run_id
         self.reason = reason
+
+
+class RunParked(RunError):
+    """The run waits, untouched, for code that fits it."""
+
+    def __init__(self, workflow: str, run_id: str, reason: str) -> None:
+        super().__init__(f"run {run_id} of workflow {workflow!r} is parked: {reason}")
+        self.workflow: str = workflow
+        self.run_id: str = run_id
+        self.reason: str = reason
 
 
 class RunNotFound(RunError, LookupError):

@@ -88,6 +88,16 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     seconds: float
 
 
+class RunLeft(Fact, frozen=True, kw_only=True):
+    """A run that is not over is not in this worker's hands any more; it may go on elsewhere, or after a restart."""
+
+    workflow: str
+    run_id: str
+    #: ``lost`` to another owner, ``parked`` until there is code that fits, ``store`` failed.
+    why: str
+    reason: str
+
+
 class PartRestarted(Fact, frozen=True, kw_only=True):
     """A supervised part crashed and starts again after ``delay`` seconds."""
 
@@ -112,6 +122,12 @@ class StoreRetried(Fact, frozen=True, kw_only=True):
     attempt: int
     delay: float
     error: str
+
+
+class FunctionsLeft(Fact, frozen=True, kw_only=True):
+    """The app has stopped while functions still run in threads, which cannot be stopped."""
+
+    functions: tuple[str, ...]
 
 
 #: Told every fact, on the event loop; must be quick and must not raise.

@@ -10,7 +10,6 @@ from anyio import TemporaryDirectory
 from penstock.app import App
 from penstock.runtime.config import Config
 from penstock.runtime.observe import Fact
-
 from penstock.testing.clock import VirtualClock
 from penstock.testing.faults import FaultPoints
 from penstock.testing.source import ScriptedSource
