@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from penstock.cli.output import complain
+from penstock.cli.output import complain, show_unknown_characters
 from penstock.runtime.errors import ConfigError, PenstockError
 
 FAILED, MISUSED, INTERRUPTED, READER_GONE = 1, 2, 130, 141
@@ -75,6 +75,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if tokens is None else tokens)
     traceback = "--traceback" in words
+    show_unknown_characters()
     try:
         code = dispatch([word for word in words if word != "--traceback"], traceback=traceback)
         sys.stdout.flush()

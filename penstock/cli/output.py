@@ -4,6 +4,7 @@ Results go to stdout, everything else to stderr, so that ``--json`` can be piped
 plain aligned columns everywhere else.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,20 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 def print_json(value: object) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    # where the terminal cannot show a character, JSON has an escape for it
+    print(json.dumps(value, indent=2, ensure_ascii=not writes_unicode()))
+
+
+def writes_unicode() -> bool:
+    """Tell whether stdout can write every character."""
+    return sys.stdout.encoding.lower().replace("-", "").startswith("utf")
+
+
+def show_unknown_characters() -> None:
+    """Let characters that stdout and stderr cannot write come as escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_table(table: Table) -> None:

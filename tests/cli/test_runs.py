@@ -1,4 +1,7 @@
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -179,3 +182,16 @@ def test_limit_that_is_none_is_misuse(project: Path, penstock: Penstock, limit: 
     outcome = penstock("runs", "list", "--limit", limit)
     assert (outcome.code, outcome.out) == (2, "")
     assert "--limit" in outcome.err
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_terminal_without_unicode_gets_escapes(project: Path, words: tuple[str, ...]) -> None:
+    async def fill(store: Store) -> None:
+        await add_run(store, "Übertrag", status="completed")
+
+    with_store(project / "penstock.db", fill)
+    command = [sys.executable, "-m", "penstock", "runs", "list", *words]
+    environ = os.environ | {"PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(command, env=environ, capture_output=True, timeout=15, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert (b"\\u00dcbertrag" if words else b"\\xdcbertrag") in result.stdout
