@@ -8,7 +8,7 @@ from penstock.graphs.node import Argument, Node
 from penstock.graphs.routes import Guard
 from penstock.graphs.topology import Topology, cycles
 from penstock.graphs.types import bare, clashes, members
-from penstock.runtime.calls import describe_type
+from penstock.runtime.calls import EMPTY, describe_type
 from penstock.runtime.effects import Startable
 
 
@@ -43,9 +43,10 @@ def wiring_problems(topology: Topology) -> Iterator[str]:
 def _unknown_source(topology: Topology, node: Node, argument: Argument) -> str:
     inputs = ", ".join(topology.inputs) or "none"
     nodes = ", ".join(name for name in topology.nodes if name != node.name) or "none"
+    bound = "" if argument.absent is EMPTY or argument.absent is None else "; bind a constant with functools.partial"
     return (
         f"graph {topology.graph!r}, node {node.name!r}: parameter {argument.parameter!r} takes {argument.source!r},"
-        f" which is neither an input nor a node{nearest(argument.source, topology.consumers)}"
+        f" which is neither an input nor a node{nearest(argument.source, topology.consumers)}{bound}"
         f" ({topology.origin}: {inputs}; other nodes: {nodes})"
     )
 

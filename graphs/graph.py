@@ -13,7 +13,7 @@ from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled
 from penstock.graphs.draw import mermaid
 from penstock.graphs.inputs import Declared, Edge, declared_inputs
-from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, place
+from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, name_of, place
 from penstock.graphs.plan import Plan, check
 from penstock.graphs.result import GraphResult
 from penstock.graphs.topology import Topology
@@ -113,7 +113,7 @@ class ComputationGraph:
         def declare(function: F, frames: int = 2) -> F:
             self._declare(
                 Declaration(
-                    name=name or str(getattr(function, "__name__", type(function).__name__)),
+                    name=name or name_of(function),
                     fn=function,
                     renamed=self._names_of(inputs) if inputs else NOTHING,
                     starts=starts,

@@ -1,12 +1,13 @@
 """A node: one function of a graph. Its parameters' names are its edges, their types are its contract."""
 
+import functools
 import inspect
 import keyword
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, MappingProxyType
-from typing import Never
+from typing import Never, cast
 
 import msgspec
 
@@ -119,6 +120,14 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
 
 def _origin(fn: NodeFunction) -> tuple[str, str]:
     return str(getattr(fn, "__module__", "")), str(getattr(fn, "__qualname__", ""))
+
+
+def name_of(fn: NodeFunction) -> str:
+    """Return a function's own name; that of the function inside for a partial, of the class for an object."""
+    while isinstance(fn, functools.partial):
+        fn = cast("functools.partial[object]", fn).func
+
+    return str(getattr(fn, "__name__", type(fn).__name__))
 
 
 def name_problems(name: str) -> list[str]:

@@ -44,6 +44,14 @@ def test_unknown_source_lists_inputs_and_nodes_with_the_nearest() -> None:  # 19
     assert "inputs of reactor 'market': orderbook, reference; other nodes: audit" in problem
 
 
+def test_default_makes_no_constant_of_a_parameter() -> None:
+    def threshold(orderbook: Book, limit: float = 0.5) -> None: ...
+
+    assert "'limit', which is neither an input nor a node; bind a constant with functools.partial" in only(
+        graph_of(threshold=threshold)
+    )
+
+
 def test_declared_inputs_are_listed_as_such() -> None:  # 21
     graph = ComputationGraph("g", inputs={"amount": float})
     graph.node(name="n")(fn(history=...))

@@ -1,6 +1,7 @@
 """Whole graphs, declared and run as users do. Numbers are those of the acceptance scenarios for graphs."""
 
 import asyncio
+import functools
 import traceback
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
@@ -256,6 +257,44 @@ def test_names_that_compiled_code_uses_are_free() -> None:
     assert graph.run_sync(**inputs).outputs == {"print": 10}
 
 
+def test_classes_of_one_name_are_told_apart() -> None:
+    def family() -> type[msgspec.Struct]:
+        class Twin(msgspec.Struct): ...
+
+        return Twin
+
+    first, second = family(), family()
+    graph = of(x=int)
+    router = named(lambda x: second() if x else first())
+    router.__annotations__["return"] = first | second
+    graph.node(name="decide")(router)
+    graph.node(name="left")(named(lambda decide: type(decide), decide=first))  # noqa: PLW0108
+    graph.node(name="right")(named(lambda decide: type(decide), decide=second))  # noqa: PLW0108
+    assert graph.check() == []
+    assert graph.run_sync(x=0).outputs == {"left": first}
+    assert graph.run_sync(x=1).outputs == {"right": second}
+
+
+def test_node_that_did_not_run_gives_no_value_not_even_to_an_optional_parameter() -> None:
+    graph = ComputationGraph("g", reactor=market)
+    graph.node(name="mid")(named(lambda reference: reference.mid, reference=Rate))
+    graph.node(name="use")(named(lambda mid: mid, mid=float | None))
+    assert graph.run_sync(orderbook=Book(1.0, 2.0)).not_ready == ("mid", "use")
+
+
+def test_graphs_of_one_shape_share_their_source_and_not_their_functions() -> None:
+    graphs = [of(a=int), of(a=int)]
+    for number, graph in enumerate(graphs):
+        graph.node(functools.partial(add, number=number))
+
+    assert len({graph.explain() for graph in graphs}) == 1
+    assert [graph.run_sync(a=5).outputs for graph in graphs] == [{"add": 5}, {"add": 6}]
+
+
+def add(a: int, number: int) -> int:
+    return a + number
+
+
 # -- failing --------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +340,33 @@ def test_absent_input_is_told_as_the_node_saw_it() -> None:
         graph.run_sync()
 
     assert caught.value.inputs == {"orderbook": None, "reference": Rate(1.0)}
+
+
+class Array:
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth of an array is ambiguous")
+
+    __hash__ = None
+
+
+def test_values_are_never_compared() -> None:
+    graph = ComputationGraph("g", inputs={"a": object})
+    default = Array()
+
+    @graph.node(terminals=(None,))
+    def pick(a: object) -> Array | None:
+        return a if isinstance(a, Array) else None
+
+    @graph.node
+    def broken(pick: Array, a: object = default) -> None:
+        raise KeyError
+
+    value = Array()
+    with pytest.raises(NodeFailed) as caught:
+        graph.run_sync(a=value)
+
+    assert caught.value.inputs["pick"] is value
+    assert graph.run_sync(a=1).outputs == {"pick": None}
 
 
 async def test_stop_iteration_of_a_node_is_a_failure_of_that_node() -> None:
@@ -537,6 +603,16 @@ def test_terminals_and_inputs_have_types() -> None:
     ended.node(name="decide", terminals=(Hold, None))(router)
     ended.node(name="use")(named(lambda decide: decide, decide=Trade))
     assert ended.terminals["decide"] == Hold | None
+
+
+def test_picture_that_is_not_there_yet_is_refused() -> None:
+    with pytest.raises(ValueError, match="use draw"):
+        threshold().draw("svg")
+
+
+def test_graph_says_what_it_is() -> None:
+    assert repr(threshold()) == "<graph 'threshold' of decide, execute, audit>"
+    assert repr(of()) == "<graph 'under_test' of no nodes>"
 
 
 def test_source_explains_the_graph() -> None:
