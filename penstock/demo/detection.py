@@ -97,12 +97,13 @@ def machine(clock: Clock) -> ps.Reactor:
     return ps.Reactor("machine", [cpu, memory, disk, network, processes], criteria=ps.when_any())
 
 
-def watch(reactor: ps.Reactor, *, directory: str, cool_down: float = COOL_DOWN) -> ps.ComputationGraph:
+def watch(reactor: ps.Reactor, *, directory: str, since: datetime, cool_down: float = COOL_DOWN) -> ps.ComputationGraph:
     """Return the graph that judges each snapshot of a machine, and opens incidents.
 
     Args:
         reactor: Fires with the readings of a machine.
         directory: Where the reports of incidents go.
+        since: Readings that were taken earlier are not judged: the reactor remembers those of the demo before.
         cool_down: Seconds within which no second incident is opened.
     """
     graph = ps.ComputationGraph("watch", reactor=reactor)
@@ -112,7 +113,7 @@ def watch(reactor: ps.Reactor, *, directory: str, cool_down: float = COOL_DOWN) 
     def current(
         cpu: Cpu | None, memory: Memory | None, disk: Disk | None, network: Network | None, processes: Processes | None
     ) -> Snapshot:
-        return snapshot(cpu, memory, disk, network, processes)
+        return snapshot(cpu, memory, disk, network, processes, since=since)
 
     @graph.node
     def signals(current: Snapshot) -> tuple[Deviation, ...]:

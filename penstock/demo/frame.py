@@ -44,6 +44,8 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     """One run as it progresses."""
 
     id: str
+    #: What it is about; empty while that is not known.
+    title: str = ""
     status: str
     #: Since it was started, until it ended.
     seconds: float

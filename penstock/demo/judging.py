@@ -37,7 +37,7 @@ RULES: Mapping[Subject, Rule] = {
 FULL, SATURATED = 95.0, 32
 #: Percent of a core from which on a new process is judged; the less there is to get, the less is much.
 NEWCOMER, NEWCOMER_WHEN_FULL = 60.0, 15.0
-#: A reading that is so many seconds older than the newest is history, such as one that was restored from the store.
+#: A reading that is so many seconds older than the newest is history.
 STALE = 3.0
 
 
@@ -82,17 +82,27 @@ R = TypeVar("R", Cpu, Memory, Disk, Network, Processes)
 
 
 def snapshot(
-    cpu: Cpu | None, memory: Memory | None, disk: Disk | None, network: Network | None, processes: Processes | None
+    cpu: Cpu | None,
+    memory: Memory | None,
+    disk: Disk | None,
+    network: Network | None,
+    processes: Processes | None,
+    *,
+    since: datetime,
 ) -> Snapshot:
-    """Put the readings together, without those that are history.
+    """Put the readings together, without those that are history: left by an earlier demo, or by a poll that hangs.
 
-    Raises:
-        ValueError: There is no reading at all.
+    Args:
+        cpu, memory, disk, network, processes: The newest readings; at least one is not None.
+        since: When this demo began.
     """
     latest = max(read_at(reading) for reading in (cpu, memory, disk, network, processes) if reading is not None)
 
     def current(reading: R | None) -> R | None:
-        return reading if reading is not None and (latest - read_at(reading)).total_seconds() < STALE else None
+        if reading is None or read_at(reading) < since:
+            return None
+
+        return reading if (latest - read_at(reading)).total_seconds() < STALE else None
 
     return Snapshot(
         at=latest,

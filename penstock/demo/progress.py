@@ -1,6 +1,6 @@
 """Follows the incidents of a demo by the facts that the app tells."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from penstock.demo.frame import RunLine, Task
 from penstock.demo.words import duration
@@ -9,6 +9,8 @@ from penstock.runtime.observe import Fact, RunFinished, RunLeft, RunStarted, Tas
 
 #: What a task that has not ended is called.
 WAITING = "waiting"
+#: … and what one is called that has.
+ENDED = {"completed", "failed", "skipped"}
 
 
 class Incident:
@@ -16,7 +18,7 @@ class Incident:
 
     def __init__(self, run_id: str, tasks: Sequence[str], started: float, *, recovered: bool) -> None:
         self.run_id, self.started, self.recovered = run_id, started, recovered
-        self.status = "running"
+        self.status, self.title = "running", ""
         self.seconds: float | None = None
         self.tasks = {name: Task(name=name, status=WAITING) for name in tasks}
 
@@ -55,6 +57,26 @@ class Incidents:
         """Whether one has not ended."""
         return any(run.seconds is None for run in self._runs.values())
 
+    @property
+    def untitled(self) -> tuple[str, ...]:
+        """The runs of which it is not known what they are about."""
+        return tuple(run.run_id for run in self._runs.values() if not run.title)
+
+    def entitle(self, run_id: str, title: str) -> None:
+        """Say what a run is about."""
+        self._runs[run_id].title = title
+        self._say(f"incident {run_id}: {title}")
+
+    def take_over(self, run_id: str, statuses: Mapping[str, str]) -> None:
+        """Take note of a run that an earlier demo has not ended, with the status of its tasks so far."""
+        run = self._known(run_id)
+        run.tasks |= {name: Task(name=name, status=status) for name, status in statuses.items() if status in ENDED}
+
+    @property
+    def recovered(self) -> int:
+        """How many were taken over from an earlier demo."""
+        return sum(run.recovered for run in self._runs.values())
+
     def count(self, status: str) -> int:
         """Return how many have this status."""
         return sum(run.status == status for run in self._runs.values())
@@ -65,6 +87,7 @@ class Incidents:
         return tuple(
             RunLine(
                 id=run.run_id,
+                title=run.title,
                 status=run.status,
                 seconds=now - run.started if run.seconds is None else run.seconds,
                 tasks=tuple(run.tasks.values()),
@@ -78,9 +101,10 @@ class Incidents:
         self._say(f"incident {run_id} opened")
 
     def _known(self, run_id: str) -> Incident:
-        # a run that was in flight when the demo before this one was killed
+        # a run that was in flight when an earlier demo was killed
         if run_id not in self._runs:
             self._runs[run_id] = Incident(run_id, self._tasks, self._clock.monotonic(), recovered=True)
+            self._say(f"incident {run_id} taken over from an earlier demo, which did not end it")
 
         return self._runs[run_id]
 

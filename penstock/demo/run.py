@@ -1,6 +1,5 @@
 """Runs the demo: wires the parts, makes the load spike, shows what happens, and ends in order."""
 
-import os
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -13,18 +12,19 @@ from rich.console import Console
 import penstock as ps
 from penstock.demo import readings
 from penstock.demo.detection import machine, watch
+from penstock.demo.evidence import Incident
 from penstock.demo.frame import Frame, Latency
 from penstock.demo.incident import incident
 from penstock.demo.judging import Reading
 from penstock.demo.load import make_load, workers
 from penstock.demo.progress import Incidents
+from penstock.demo.report import headline
 from penstock.demo.streams import Counts, stream
 from penstock.demo.summary import Summary
 from penstock.demo.view import View, view_for
 from penstock.demo.words import plural
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.observe import CutCommitted, Fact
-from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.urls import SQLITE, masked
 
 FILE = "penstock-demo.db"
@@ -51,8 +51,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 15.0
     #: URL of the state store.
     store: str = f"{SQLITE}{FILE}"
-    #: Where the reports go.
-    directory: str = DIRECTORY
+    #: Where the reports go: an absolute path, since a report may be written by the demo after this one.
+    directory: str
     #: Lines instead of a picture, even on a terminal.
     plain: bool = False
     #: Nothing at all until the summary.
@@ -67,22 +67,20 @@ async def run_demo(options: Options) -> Summary:
     """
     clock = SystemClock()
     view = view_for(Console(), plain=options.plain, silent=options.silent)
-    scheduler = Scheduler(clock, on_error=lambda error: view.say(f"{type(error).__name__}: {error}"))
     try:
-        return await Demo(options, view, clock, scheduler).run()
+        return await Demo(options, view, clock).run()
     finally:
         view.close()
-        scheduler.close()
 
 
 class Demo:
     """One demo from its start to its end."""
 
-    def __init__(self, options: Options, view: View, clock: Clock, scheduler: Scheduler) -> None:
-        self._options, self._view, self._clock, self._scheduler = options, view, clock, scheduler
+    def __init__(self, options: Options, view: View, clock: Clock) -> None:
+        self._options, self._view, self._clock = options, view, clock
         self._host = readings.host()
         self._machine = machine(clock)
-        graph = watch(self._machine, directory=os.path.abspath(options.directory))  # noqa: PTH100 - not on the loop
+        graph = watch(self._machine, directory=options.directory, since=clock.now())
         self._incidents = Incidents(incident.name, [task.name for task in incident.tasks], clock, view.say)
         self._app = ps.App(options.store, parts=[graph], observer=self._observe, clock=clock)
         self._counts: deque[tuple[float, Mapping[str, int]]] = deque()
@@ -95,8 +93,7 @@ class Demo:
         async with self._app:
             self._started = self._clock.monotonic()
             self._deadline = self._started + self._options.seconds
-            known = set(self._incidents.ids)
-            self._earlier = len([run.id async for run in self._app.runs(incident) if run.id not in known])
+            await self._look_back()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._listen)
                 group.start_soon(self._make_load)
@@ -104,6 +101,14 @@ class Demo:
                 group.cancel_scope.cancel()
 
             return await self._summary()
+
+    async def _look_back(self) -> None:
+        """Count what earlier demos have left, and follow what they have not ended."""
+        new = set(self._incidents.ids)
+        async for run in self._app.runs(incident):
+            self._earlier += run.id not in new
+            if run.status == "running" and run.id not in new:
+                self._incidents.take_over(run.id, {task.name: task.status for task in run.tasks.values()})
 
     def _observe(self, fact: Fact) -> None:
         self._cuts += isinstance(fact, CutCommitted)
@@ -124,20 +129,34 @@ class Demo:
     async def _make_load(self) -> None:
         """Make something happen; again, if nothing has come of it."""
         count = workers(self._host.cores)
-        await self._scheduler.sleep(min(CALM, CALM_PART * self._options.seconds))
+        await self._app.scheduler.sleep(min(CALM, CALM_PART * self._options.seconds))
         while not self._spike or not self._incidents.ids:
-            self._spike = f"load spike: {plural(count, 'core')} for {SPIKE:g} s"
-            self._view.say(self._spike)
-            await make_load(SPIKE, count)
-            self._spike = "the load spike is over"
-            self._view.say(self._spike)
-            await self._scheduler.sleep(PAUSE)
+            self._tell_spike(f"load spike: {plural(count, 'core')} for {SPIKE:g} s")
+            try:
+                await make_load(SPIKE, count)
+            except OSError as error:
+                self._tell_spike(f"no load spike, since no process can be started: {error}")
+                return
+
+            self._tell_spike("the load spike is over")
+            await self._app.scheduler.sleep(PAUSE)
+
+    def _tell_spike(self, words: str) -> None:
+        self._spike = words
+        self._view.say(words)
 
     async def _watch(self) -> None:
-        async for _ in self._scheduler.ticks(FRAME, immediately=True):
+        async for _ in self._app.scheduler.ticks(FRAME, immediately=True):
+            await self._entitle()
             self._view.show(self._frame())
             if self._ends():
                 return
+
+    async def _entitle(self) -> None:
+        """Find out what new incidents are about."""
+        for run_id in self._incidents.untitled:
+            run = await self._app.run_of(run_id)
+            self._incidents.entitle(run_id, headline(msgspec.convert(run.input, Incident)))
 
     def _ends(self) -> bool:
         """Tell whether it is time: an open incident may end before; a second Ctrl-C does not wait for it."""
@@ -201,6 +220,7 @@ class Demo:
             completed=self._incidents.count("completed"),
             failed=self._incidents.count("failed"),
             reports=tuple(str(run.output["report"]) for run in runs if run.output and "report" in run.output),
+            recovered=self._incidents.recovered,
             earlier_runs=self._earlier,
             absent=tuple(stream.name for stream in frame.streams if stream.absent is not None),
             store=frame.store,

@@ -6,7 +6,7 @@ import msgspec
 
 from penstock.demo.baseline import Deviation, baseline
 from penstock.demo.frame import Stream
-from penstock.demo.judging import RULES, Reading, newcomers, snapshot, tracks, unusual
+from penstock.demo.judging import RULES, Reading, newcomers, read_at, snapshot, tracks, unusual
 from penstock.demo.signals import Cpu, Disk, Memory, Network, Processes
 from penstock.demo.words import plural, quantity, size
 
@@ -123,5 +123,6 @@ def strange(reading: Reading) -> tuple[Deviation, ...]:
         reading if isinstance(reading, Disk) else None,
         reading if isinstance(reading, Network) else None,
         reading if isinstance(reading, Processes) else None,
+        since=read_at(reading),
     )
     return (*unusual(seen), *newcomers(seen))

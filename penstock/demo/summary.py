@@ -22,10 +22,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     #: From the decision to fire to the end of the firing, in seconds; None without firings.
     latency_p50: float | None
     latency_p99: float | None
-    #: Ids of the incidents of this demo, in the order in which they were opened.
+    #: Ids of the incidents that this demo has worked on, in the order in which they came.
     runs: tuple[str, ...]
     completed: int
     failed: int
+    #: How many of them an earlier demo has left unfinished.
+    recovered: int
     #: Files that the incidents have written.
     reports: tuple[str, ...]
     #: Incidents that the store held before.
@@ -70,5 +72,6 @@ def lines(summary: Summary) -> Iterator[str]:
 def _incidents(summary: Summary) -> str:
     states = {"completed": summary.completed, "failed": summary.failed}
     states["not ended"] = len(summary.runs) - sum(states.values())
+    states["taken over"] = summary.recovered
     details = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     return plural(len(summary.runs), "incident") + (f" ({details})" if details else "")

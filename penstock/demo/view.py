@@ -109,7 +109,8 @@ def view_for(console: Console, *, plain: bool, silent: bool) -> View:
     if silent:
         return Silent()
 
-    return Picture(console) if console.is_terminal and not plain else Lines(console)
+    able = console.is_terminal and not console.is_dumb_terminal
+    return Picture(console) if able and not plain else Lines(console)
 
 
 # -- lines -----------------------------------------------------------------------------------------------------
@@ -156,10 +157,10 @@ def _progress(frame: Frame) -> RenderableType:
 
 
 def _streams(streams: Sequence[Stream], *, wide: bool) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0), header_style="bold")
     table.add_column("stream", no_wrap=True)
     table.add_column("events", justify="right", no_wrap=True)
-    table.add_column("/s", justify="right", no_wrap=True)
+    table.add_column("/s", justify="right", no_wrap=True, min_width=4)
     table.add_column("", width=COURSE, no_wrap=True)
     table.add_column("now", no_wrap=True, min_width=NOW)
     if wide:
@@ -203,20 +204,20 @@ def _runs(frame: Frame, *, wide: bool) -> list[RenderableType]:
     if not frame.runs:
         return [title, Text("           everything is normal so far", style="dim")]
 
-    table = Table.grid(padding=(0, 2))
-    for run in frame.runs[-RUNS:]:
-        status = f"{run.status} (recovered)" if run.recovered else run.status
-        words = Text(f"{status} {duration(run.seconds)}", style=STATUS.get(run.status, ""))
-        table.add_row(Text(run.id, style="bold"), words, _tasks(run, wide=wide))
+    return [title, *(line for run in frame.runs[-RUNS:] for line in _run(run, wide=wide))]
 
-    return [title, table]
+
+def _run(run: RunLine, *, wide: bool) -> list[RenderableType]:
+    status = f"{run.status} {duration(run.seconds)}{', recovered' if run.recovered else ''}"
+    head = Text.assemble((f"{run.id:<9}  ", "bold"), f"{run.title}  ", (status, STATUS.get(run.status, "")))
+    return [Text.assemble(head, no_wrap=True, overflow="ellipsis"), _tasks(run, wide=wide)]
 
 
 def _tasks(run: RunLine, *, wide: bool) -> Text:
-    words = Text()
+    words = Text(" " * 9, no_wrap=True, overflow="ellipsis")
     for task in run.tasks:
         mark, style = MARKS.get(task.status, ("…", "dim"))
         took = f" {duration(task.seconds)}" if wide and task.seconds is not None else ""
-        words.append(f"{'  ' if words else ''}{mark} {task.name}{took}", style=style)
+        words.append(f"  {mark} {task.name}{took}", style=style)
 
     return words

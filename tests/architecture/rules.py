@@ -28,7 +28,7 @@ EVERYWHERE = {"anyio", "msgspec", "typing_extensions"}
 ONE_IMPORTER = {
     "cyclopts": ("penstock/cli/",),
     "prometheus_client": ("runtime/metrics.py",),
-    "psutil": ("penstock/demo/",),
+    "psutil": ("penstock/demo/readings.py",),
     "rich": ("penstock/cli/", "penstock/demo/"),
     "sqlalchemy": ("runtime/store/",),
     "sqlite3": ("runtime/store/",),
@@ -63,7 +63,7 @@ READS_TIME = {
 #: Names that measure how long something took. A duration never decides anything.
 STOPWATCHES = {"time.perf_counter", "time.perf_counter_ns", "time.process_time", "time.thread_time"}
 MEASURES = READS_TIME | {
-    "penstock/demo/": "it reports rates and latencies",
+    "penstock/demo/burn.py": "the load spike ends when its time is up",
     "runtime/metrics.py": "durations of what is observed",
     "runtime/store/writer.py": "durations of commits",
 }

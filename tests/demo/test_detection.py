@@ -5,7 +5,7 @@ import pytest
 import penstock as ps
 from penstock.demo.detection import CoolDown, machine, watch
 from penstock.demo.evidence import Incident
-from penstock.demo.signals import Cpu, Memory, Track
+from penstock.demo.signals import Cpu, Track
 from penstock.graphs.result import GraphResult
 from penstock.testing.clock import VirtualClock
 from tests.demo.samples import START, cpu, samples
@@ -16,7 +16,7 @@ BUSY = [*QUIET, 60.0, 61.0, 62.0]
 
 @pytest.fixture
 def graph() -> ps.ComputationGraph:
-    return watch(machine(VirtualClock()), directory="reports", cool_down=8.0)
+    return watch(machine(VirtualClock()), directory="reports", since=START, cool_down=8.0)
 
 
 def later(seconds: float, values: list[float]) -> Cpu:
@@ -59,8 +59,7 @@ def test_another_spike_after_the_cool_down_opens_another(graph: ps.ComputationGr
 
 
 def test_reading_that_an_earlier_demo_left_opens_nothing(graph: ps.ComputationGraph) -> None:
-    memory = Memory(used=Track(samples=samples([1.0], start=START + timedelta(hours=1))), total_bytes=9, swap=None)
-    assert path(graph.run_sync(cpu=cpu(BUSY), memory=memory)) == "judge"
+    assert path(graph.run_sync(cpu=later(-3.1, BUSY))) == "judge"
 
 
 def test_cool_down_begins_with_the_alarm_that_passed() -> None:

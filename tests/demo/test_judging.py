@@ -2,15 +2,28 @@ from datetime import timedelta
 
 import pytest
 
-from penstock.demo.judging import history, newcomers, saturated, snapshot, unusual, worst_first
+from penstock.demo import judging
+from penstock.demo.judging import Reading, Snapshot, history, newcomers, saturated, unusual, worst_first
 from penstock.demo.signals import Memory, Processes
 from tests.demo.samples import START, cpu, process, strange, track
+
+
+def snapshot(*readings: Reading | None) -> Snapshot:
+    return judging.snapshot(*readings, since=START)
+
 
 QUIET = [5.0] * 10
 FULL = [100.0] * 10
 
 
-def test_readings_of_an_earlier_demo_are_not_judged() -> None:
+def test_reading_that_an_earlier_demo_has_left_is_not_judged() -> None:
+    old = Memory(used=track([1.0], start=START - timedelta(seconds=1)), total_bytes=2**30, swap=None)
+    seen = snapshot(cpu(QUIET), old, None, None, None)
+    assert seen.readings == (cpu(QUIET),)
+    assert snapshot(None, old, None, None, None).readings == ()
+
+
+def test_reading_of_a_poll_that_hangs_is_not_judged() -> None:
     old = Memory(used=track([1.0]), total_bytes=2**30, swap=None)
     late = Processes(at=START + timedelta(hours=1), total=1, busiest=())
     assert snapshot(None, old, None, None, late).readings == (late,)

@@ -49,6 +49,25 @@ def test_run_that_was_not_started_here_was_recovered() -> None:
     assert not incidents.running
 
 
+def test_run_that_an_earlier_demo_left_keeps_what_has_ended() -> None:
+    incidents, said = followed()
+    incidents.take_over("1-1", {"follow": "completed", "report": "running"})
+    assert [task.status for task in incidents.lines()[0].tasks] == ["completed", "waiting"]
+    assert incidents.recovered == 1
+    assert said == ["incident 1-1 taken over from an earlier demo, which did not end it"]
+
+
+def test_run_has_a_title_once_it_is_known() -> None:
+    incidents, said = followed(OPENED)
+    assert incidents.untitled == ("1-1",)
+    incidents.entitle("1-1", "CPU at 61.0 %")
+    assert (incidents.lines()[0].title, incidents.untitled, said[-1]) == (
+        "CPU at 61.0 %",
+        (),
+        "incident 1-1: CPU at 61.0 %",
+    )
+
+
 def test_run_that_goes_on_elsewhere_is_not_waited_for() -> None:
     left = RunLeft(workflow="incident", run_id="1-1", why="lost", reason="another owner")
     incidents, _ = followed(OPENED, left)

@@ -15,6 +15,7 @@ SUMMARY = Summary(
     runs=("3-1",),
     completed=1,
     failed=0,
+    recovered=0,
     reports=("/tmp/incident.md",),  # noqa: S108 - a name
     earlier_runs=2,
     absent=("disk",),
@@ -44,9 +45,11 @@ def test_what_was_not_seen_is_said(field: str, missing: str) -> None:
 
 
 def test_runs_that_did_not_end_well_are_counted() -> None:
-    worse = msgspec.structs.replace(SUMMARY, runs=("3-1", "3-2", "3-3"), failed=1, interrupted=True, failed_firings=3)
+    worse = msgspec.structs.replace(
+        SUMMARY, runs=("3-1", "3-2", "3-3"), failed=1, recovered=1, interrupted=True, failed_firings=3
+    )
     text = "\n".join(lines(worse))
-    assert "3 incidents (1 completed, 1 failed, 1 not ended)" in text
+    assert "3 incidents (1 completed, 1 failed, 1 not ended, 1 taken over)" in text
     assert "ended by Ctrl-C" in text
     assert "3 failed" in text
 

@@ -1,0 +1,59 @@
+"""The whole demo, as a command, on the machine on which the tests run."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.slow
+
+DEMO = [sys.executable, "-W", "error", "-m", "penstock", "demo"]
+
+
+def penstock(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "penstock", *words]
+    return subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True).stdout
+
+
+def load_of(pid: int) -> Sequence[psutil.Process]:
+    return [child for child in psutil.Process(pid).children() if "burn.py" in " ".join(child.cmdline())]
+
+
+def test_demo_sees_events_firings_and_runs_and_remembers_them(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*DEMO, "--seconds", "5", "--json"], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    seen = json.loads(done.stdout)
+    assert seen["missing"] == []
+    assert seen["events"] >= seen["firings"] > 10
+    for report in seen["reports"]:
+        assert Path(report).with_suffix(".svg").read_text().startswith("<svg")
+
+    listed = json.loads(penstock(tmp_path, "runs", "list", "--store", "penstock-demo.db", "--json"))
+    assert sorted(run["id"] for run in listed["runs"]) == sorted(seen["runs"])
+
+
+def test_ctrl_c_ends_the_demo_and_its_load_in_order(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*DEMO, "--seconds", "60", "--plain"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        next(line for line in demo.stdout if "load spike" in line)
+        while not (load := load_of(demo.pid)):
+            pass
+
+        demo.send_signal(signal.SIGINT)
+        rest = demo.stdout.read()
+
+    assert [process for process in load if process.is_running()] == []
+    assert "ended by Ctrl-C" in rest
+    assert demo.returncode in {0, 1}
+    assert (demo.returncode == 1) == ("NOT SEEN" in rest)
+    assert re.search(r"look further: penstock runs list --store penstock-demo.db", rest)
