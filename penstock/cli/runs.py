@@ -1,7 +1,7 @@
 """``penstock runs …``: the runs in a state store."""
 
 import json as json_text
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter, validators
@@ -13,15 +13,16 @@ from penstock.runtime.store.rows import EventsRow, RunRow, TaskRow, run_name, ru
 from penstock.runtime.store.runs import list_runs, load_events, load_run
 from penstock.runtime.store.store import Store
 from penstock.runtime.urls import masked
-from penstock.workflows.states import RunState
 
 #: What is known about an event, by name.
 Event = dict[str, object]
 
 app = App(name="runs", help="Look at the runs in a state store.")
 
+#: Parked is not among them: whether code fits a run is known to the app that would run it.
+StoredState = Literal["running", "completed", "failed", "quarantined"]
 WorkflowName = Annotated[str | None, Parameter(name="--workflow", help="Only runs of this workflow.")]
-Status = Annotated[RunState | None, Parameter(name="--status", help="Only runs with this status.")]
+Status = Annotated[StoredState | None, Parameter(name="--status", help="Only runs with this status.")]
 Limit = Annotated[
     int, Parameter(name="--limit", help="At most so many runs.", validator=validators.Number(gte=1, lte=100_000))
 ]
@@ -31,7 +32,9 @@ RunId = Annotated[str, Parameter(help="The run's id, as `penstock runs list` sho
 @app.command(name="list")
 def list_(
     *,
-    workflow: WorkflowName = None,
+    workflow: #: Parked is not among them: whether code fits a run is known to the app that would run it.
+StoredState = Literal["running", "completed", "failed", "quarantined"]
+WorkflowName = None,
     status: Status = None,
     limit: Limit = 20,
     store: StoreUrl = None,
@@ -86,6 +89,7 @@ def summary(run: RunRow) -> dict[str, object]:
         "origin": run.origin,
         "key": run.key,
         "error": run.error,
+        "owner": run.owner,
         "recoveries": run.recoveries,
         "created_at": iso(run.created_at),
         "started_at": iso(run.started_at),

@@ -49,6 +49,7 @@ def test_run_in_a_list_has_these_keys(store: Path, penstock: Penstock) -> None:
             "origin": "app",
             "key": None,
             "error": "ValueError: no",
+            "owner": 1,
             "recoveries": 0,
             "created_at": "2026-01-01T12:00:01.000000Z",
             "started_at": "2026-01-01T12:00:01.000000Z",
@@ -85,6 +86,15 @@ def test_status_that_does_not_exist_is_misuse(store: Path, penstock: Penstock) -
     outcome = penstock("runs", "list", "--status", "done")
     assert (outcome.code, outcome.out) == (2, "")
     assert "completed" in outcome.err
+
+
+def test_every_stored_status_can_be_asked_for() -> None:
+    from typing import get_args
+
+    from penstock.cli.runs import StoredState
+    from penstock.workflows.states import RunState
+
+    assert {RunState(name) for name in get_args(StoredState)} == set(RunState) - {RunState.PARKED}
 
 
 def test_no_runs_is_said(store: Path, penstock: Penstock) -> None:
