@@ -32,9 +32,7 @@ RunId = Annotated[str, Parameter(help="The run's id, as `penstock runs list` sho
 @app.command(name="list")
 def list_(
     *,
-    workflow: #: Parked is not among them: whether code fits a run is known to the app that would run it.
-StoredState = Literal["running", "completed", "failed", "quarantined"]
-WorkflowName = None,
+    workflow: WorkflowName = None,
     status: Status = None,
     limit: Limit = 20,
     store: StoreUrl = None,
