@@ -15,10 +15,12 @@ from typing import cast
 
 import msgspec
 
+from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.emit import NO_VALUE, Script, emit
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
 from penstock.graphs.routes import ABSENT
+from penstock.runtime.effects import Start, Startable
 from penstock.runtime.errors import InvariantError, NodeFailed
 from penstock.runtime.together import together
 
@@ -29,12 +31,65 @@ SHARED: dict[str, object] = {
     "__absent": ABSENT_VALUE,
     "__effect": NodeEffect,
     "__Event": Event,
-    "__result": GraphResult,
     "__together": together,
 }
 #: A compiled graph: takes inputs by name, those that are absent left out.
 Traverse = Callable[[Mapping[str, object]], GraphResult]
 AsyncTraverse = Callable[[Mapping[str, object]], Coroutine[object, object, GraphResult]]
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """Compiled text; graphs that differ only in their functions share it."""
+
+    script: Script
+    file: str
+    code: types.CodeType
+    #: The global names that the code reads.
+    names: frozenset[str]
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiled graph without its functions."""
+
+    shape: Shape
+    is_async: bool
+    #: Global names that stand for the functions of nodes, with the node.
+    functions: Mapping[str, str]
+    #: Global names that stand for what prepares the run that a node starts, with the node.
+    starts: Mapping[str, str]
+    #: What other global names stand for.
+    constants: dict[str, object]
+
+
+def template_of(plan: Plan) -> Template:
+    """Compile a plan."""
+    source = emit(plan)
+    shape = shape_of(source.script)
+    return Template(
+        shape=shape,
+        is_async=plan.is_async,
+        functions=source.functions,
+        starts=source.starts,
+        constants=source.constants | {name: value for name, value in SHARED.items() if name in shape.names},
+    )
+
+
+def prepare_of(starts: Startable | None) -> Callable[[object], Start] | None:
+    """Return what makes a value the input of a run."""
+    return None if starts is None else starts.prepare
+
+
+@functools.lru_cache(maxsize=512)
+def shape_of(script: Script) -> Shape:
+    """Compile a text, and put it where tracebacks look for source."""
+    text = script.text
+    file = f"<penstock graph {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
+    (code,) = (constant for constant in compile(text, file, "exec").co_consts if isinstance(constant, types.CodeType))
+    # without a time of change the entry is never checked against a file
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    names = frozenset(name for part in (code, *inner) for name in part.co_names)
+    return Shape(script=script, file=file, code=code, names=names)
 
 
 class Compiled:
@@ -46,22 +101,25 @@ class Compiled:
         acall: Traverses, waiting where a node waits.
     """
 
-    def __init__(self, plan: Plan, plan_again: Callable[[], Plan]) -> None:
-        """Compile a plan.
+    def __init__(self, blueprint: Blueprint, template: Template) -> None:
+        """Give a template the functions of a graph.
 
-        Args:
-            plan: The plan; it is not kept, since it is several times the size of what is made of it.
-            plan_again: Returns the same plan, for the rare case that something has to be looked up in it.
+        The plan is not kept, since it is several times the size of what is made of it. In the rare case that something
+        has to be looked up in it, the blueprint gives it again.
         """
-        source = emit(plan)
-        shape = shape_of(source.script)
-        self._graph = plan.graph
-        self._plan_again = plan_again
+        shape = template.shape
+        self._graph = blueprint.graph
+        self._plan_again = blueprint.plan
         self._shape = shape
-        self.is_async = plan.is_async
-        ours = {"__blame": self._blame, "__paths": Paths(plan_again), "__wrong": self._wrong, **SHARED}
-        names = source.bindings | {name: value for name, value in ours.items() if name in shape.names}
-        function: object = types.FunctionType(shape.code.replace(co_name=plan.graph), names, plan.graph)
+        self.is_async = template.is_async
+        nodes = {declaration.name: declaration for declaration in blueprint.declarations}
+        names = {name: nodes[node].fn for name, node in template.functions.items()} | template.constants
+        names |= {name: prepare_of(nodes[node].starts) for name, node in template.starts.items()}
+        names |= {"__blame": self._blame, "__paths": Paths(self._plan_again), "__result": GraphResult}
+        if "__wrong" in shape.names:
+            names["__wrong"] = self._wrong
+
+        function: object = types.FunctionType(shape.code.replace(co_name=self._graph), names, self._graph)
         self.call = cast("Traverse", function)
         self.acall = cast("AsyncTraverse", function)
 
@@ -122,26 +180,3 @@ class Paths(dict[object, Path]):
         routed = {name: numbers[name][str(label)] for name, label in labels.items() if label is not None}
         self[facts] = path = path_of(plan, present, routed)
         return path
-
-
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """Compiled text; graphs that differ only in their functions share it."""
-
-    script: Script
-    file: str
-    code: types.CodeType
-    #: The global names that the code reads.
-    names: frozenset[str]
-
-
-@functools.lru_cache(maxsize=512)
-def shape_of(script: Script) -> Shape:
-    """Compile a text, and put it where tracebacks look for source."""
-    text = script.text
-    file = f"<penstock graph {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}>"
-    (code,) = (constant for constant in compile(text, file, "exec").co_consts if isinstance(constant, types.CodeType))
-    # without a time of change the entry is never checked against a file
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    names = frozenset(name for part in (code, *inner) for name in part.co_names)
-    return Shape(script=script, file=file, code=code, names=names)

@@ -52,14 +52,18 @@ class Source:
         lines: The text so far.
         owners: As in the script.
         variables: As in the script.
-        bindings: What the global names of the text stand for.
+        functions: Global names that stand for the functions of nodes, with the node.
+        starts: Global names that stand for what prepares the run that a node starts, with the node.
+        constants: What other global names of the text stand for.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.owners: dict[int, str] = {}
         self.variables: dict[str, dict[str, str]] = {}
-        self.bindings: dict[str, object] = {}
+        self.functions: dict[str, str] = {}
+        self.starts: dict[str, str] = {}
+        self.constants: dict[str, object] = {}
 
     @property
     def script(self) -> Script:
@@ -75,7 +79,7 @@ class Source:
     def bind(self, wish: str, value: object) -> str:
         """Give a value a global name, another one if the name stands for something else."""
         name, number = wish, 1
-        while self.bindings.setdefault(name, value) is not value:
+        while self.constants.setdefault(name, value) is not value:
             number += 1
             name = f"{wish}_{number}"
 
@@ -183,7 +187,8 @@ class _Emitter:
 
     def _node(self, depth: int, step: Step) -> None:
         node, variable = step.node, self.variable[step.node.name]
-        function = self.source.bind(f"_{variable}", node.fn)
+        function = f"_{variable}"  # variables are unique, and what else is bound begins with two underscores
+        self.source.functions[function] = node.name
         arguments = ", ".join(self._argument(step, argument) for argument, _ in step.edges)
         call = f"{'await ' if node.is_async else ''}{function}({arguments})"
         self.source.add(depth, f"{variable} = {call}", node.name)
@@ -192,15 +197,15 @@ class _Emitter:
             self.source.add(depth, f"{self._mark(node.name)} = {self._dispatch(node.name)}", node.name)
 
         if node.starts is not None:
-            self._start(depth, step, node.starts.prepare)
+            self._start(depth, step)
 
-    def _start(self, depth: int, step: Step, prepare: object) -> None:
+    def _start(self, depth: int, step: Step) -> None:
         name, variable = step.node.name, self.variable[step.node.name]
         if takes_none(step.node.returns) and step.node.returns not in {None, type(None)}:
             self.source.add(depth, f"if {variable} is not None:")
             depth += 1
 
-        self.source.bindings[f"__start_{variable}"] = prepare
+        self.source.starts[f"__start_{variable}"] = name
         self.source.add(depth, f"__effects.append(__effect({name!r}, __start_{variable}({variable})))", name)
 
     def _argument(self, step: Step, argument: Argument) -> str:

@@ -10,16 +10,17 @@ from typing_extensions import override
 
 from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.checks import notes
-from penstock.graphs.compile import Compiled
+from penstock.graphs.compile import Compiled, Template, template_of
 from penstock.graphs.draw import mermaid
 from penstock.graphs.inputs import Declared, Edge, declared_inputs
 from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, name_of, place
 from penstock.graphs.plan import Plan, check
 from penstock.graphs.result import GraphResult
+from penstock.graphs.templates import TEMPLATES
 from penstock.graphs.topology import Topology
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Startable
-from penstock.runtime.errors import DefinitionError, GraphError
+from penstock.runtime.errors import DefinitionError, GraphError, InvariantError
 
 F = TypeVar("F", bound=NodeFunction)
 
@@ -44,6 +45,7 @@ class ComputationGraph:
         self._given: Reactor | Mapping[str, Input] = {}
         self._problems: list[str] = []
         self._declarations: dict[str, Declaration] = {}
+        self._template: Template | None = None
         self._plan: Plan | None = None
         self._compiled: Compiled | None = None
         self._edge: Edge | None = None
@@ -135,7 +137,7 @@ class ComputationGraph:
             )
         else:
             self._declarations[declaration.name] = declaration
-            self._plan = self._compiled = None
+            self._template = self._plan = self._compiled = None
 
     def _names_of(self, sources: Mapping[str, NodeFunction | str]) -> Mapping[str, str]:
         return {parameter: self._name_of(parameter, source) for parameter, source in sources.items()}
@@ -180,10 +182,14 @@ class ComputationGraph:
 
     def _examine(self) -> list[str]:
         """Check and plan; a plan is kept until it is compiled, or a node is declared."""
-        if self._plan is not None or self._compiled is not None:
+        blueprint = self._blueprint
+        if self._plan is None and self._template is None and not self._problems:
+            self._template = TEMPLATES.find(blueprint)
+
+        if self._plan is not None or self._template is not None:
             return []
 
-        topology, problems = self._blueprint.read()
+        topology, problems = blueprint.read()
         checked = check(topology)
         problems = [*self._problems, *problems, *checked.problems]
         self._plan = None if problems else checked.plan
@@ -250,12 +256,25 @@ class ComputationGraph:
         """
         if self._compiled is None:
             problems = self._examine()
-            if self._plan is None:
+            if problems:
                 raise DefinitionError(*problems)
 
-            self._compiled, self._plan = Compiled(self._plan, self._blueprint.plan), None
+            self._compiled = self._compile()
 
         return self._compiled
+
+    def _compile(self) -> Compiled:
+        """Compile what was planned, unless a graph just like this one was compiled before."""
+        blueprint = self._blueprint
+        if self._plan is not None:
+            self._template = template_of(self._plan)
+            TEMPLATES.keep(blueprint, self._template)
+            self._plan = None
+
+        if self._template is None:
+            raise InvariantError(f"graph {self.name!r} has neither problems nor a plan")
+
+        return Compiled(blueprint, self._template)
 
     async def run(self, /, **inputs: object) -> GraphResult:
         """Run the graph once, alone. Effects are returned, not carried out.
