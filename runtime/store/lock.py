@@ -1,5 +1,6 @@
 """One serving process per file: an operating system lock, which a killed process cannot leave behind."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -68,9 +69,11 @@ class FileLock:
             os.close(self._descriptor)
             raise StoreInUse(store, holder)
 
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, msgspec.json.encode(Holder(os.getpid(), started_at)))
+        # the name is for people: without room for it the lock holds all the same
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, msgspec.json.encode(Holder(os.getpid(), started_at)))
 
     def release(self) -> None:
         """Give the lock back."""

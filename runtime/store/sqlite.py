@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from sqlalchemy.engine import URL
 from typing_extensions import override
 
-from penstock.runtime.errors import ConfigError, StoreError, StoreReadOnly, StoreUnavailable
+from penstock.runtime.errors import ConfigError, StoreReadOnly, StoreUnavailable
 from penstock.runtime.store.engine import Engine, Program, Query, Report
 from penstock.runtime.store.lock import FileLock
 from penstock.runtime.store.sqlite_driver import OLDEST, Driver, Options
@@ -81,16 +81,18 @@ class DriverThread:
             driver = self._make()
         except BaseException as error:  # noqa: BLE001  # the one who opens waits for it
             self._tell(answer, self._opened, None, error)
+            self._tell(answer, self._ended, None, None)
         else:
             self.connected = True
             self._tell(answer, self._opened, None, None)
             while job := self._jobs.get():
                 job(driver)
 
-            self._end(driver)
-            self.connected = False
-
-        self._tell(answer, self._ended, None, None)
+            try:
+                self._end(driver)
+            finally:
+                self.connected = False
+                self._tell(answer, self._ended, None, None)
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         # when the loop is closed there is nobody left who could be told
@@ -169,7 +171,7 @@ class SQLiteEngine(Engine):
     def _end_writer(self, driver: Driver) -> None:
         # a checkpoint that fails loses nothing: the next opening reads the WAL
         if self._options.lock:
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(sqlite3.Error):
                 driver.checkpoint()
 
         driver.close()

@@ -52,6 +52,8 @@ OLDEST = (3, 35, 0)
 #: Seconds in which another process may finish what it does with the file, while it is opened or read. A commit does not
 #: wait in its thread: it is tried again by the scheduler.
 PATIENCE = 5.0
+#: How often the file is switched to WAL while others do the same.
+SWITCHES = 50
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -158,8 +160,8 @@ def connect(options: Options, *, reading: bool) -> sqlite3.Connection:
         cached_statements=CACHED_STATEMENTS,
     )
     try:
-        if options.mode != "ro":
-            connection.execute("PRAGMA journal_mode=WAL")
+        if options.mode == "rwc" or options.lock:
+            use_wal(connection)
 
         connection.execute(f"PRAGMA synchronous={options.synchronous}")
         if options.max_page_count:
@@ -174,6 +176,27 @@ def connect(options: Options, *, reading: bool) -> sqlite3.Connection:
         raise
 
     return connection
+
+
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers read while one writes. It is a property of the file: those who visit it find it so.
+
+    SQLite does not wait for a lock when it switches. A write transaction does wait, so one that does nothing stands for
+    the waiting, and then it is tried again.
+    """
+    for _ in range(SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+        else:
+            return
+
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 class Driver:
@@ -203,7 +226,8 @@ class Driver:
     def _answer(self, program: Program[T], step: Step) -> Step:
         try:
             outcome = self._do(step)
-        except StoreError as error:
+        # whatever it is: the program knows what it means, and raises what it does not know
+        except BaseException as error:  # noqa: BLE001
             return program.throw(error)
 
         return program.send(outcome)

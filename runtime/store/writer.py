@@ -153,10 +153,12 @@ class Writer:
 
         started = time.perf_counter()
         group.commit = Commit(group.units, self._faults)
+        # until this group is through: nothing is committed behind one that has to be tried again, or that died
+        self._halted = True
         try:
             yield from group.commit.program()
+            self._halted = False
         except StoreError as error:
-            self._halted = True
             group.trouble = error
         finally:
             group.seconds = time.perf_counter() - started
@@ -243,7 +245,6 @@ class Writer:
         """Give up: everything that waits and that still comes is answered with the error."""
         if self.error is None:
             self.error = error
-            self._halted = True
             self.failed.set_result(error)
 
         self._answer_all(self.error)

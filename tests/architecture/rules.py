@@ -78,6 +78,7 @@ STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task grou
 CATCHES_ALL = {
     "penstock/cli/loading.py": "importing the module of an app runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
+    "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
     "runtime/store/sqlite.py": "whatever ends a job in a thread must reach the loop, where somebody waits for it",
     "runtime/supervise.py": "what it supervises is user code",
     "runtime/threads.py": "a thread is a bridge: whatever a function raises goes to who waits for it",

@@ -29,8 +29,9 @@ QUERIES = [
     for name, query in vars(module).items()
     if isinstance(query, Query)
 ]
-#: A few rows, whatever happens: every row may be looked at. So it may be with firings at a take-over: what is in flight.
+#: A few rows, whatever happens: every row may be looked at.
 SMALL = {"domains"}
+#: What is in flight, looked at once per take-over.
 SCANS = {"raise crashes": {"firings"}}
 
 

@@ -243,6 +243,18 @@ async def test_a_crash_in_the_writer_ends_the_store(
     assert (store.failed.done(), keys(dump)) == (True, stored)
 
 
+async def test_nothing_is_committed_behind_a_crash(open_store: OpenStore, dump: Dump) -> None:
+    faults, answers = FaultPoints(), Answers()
+    faults.fail("put: before commit")
+    store = await open_store(faults=faults, group_limit=4)
+    for n in range(8):  # half a group is handed over at once: several are on their way
+        store.submit(put(store, str(n)), answers)
+
+    await store.close()
+    assert [type(error) for error in answers.errors] == [StoreUnavailable] * 8
+    assert keys(dump) == []
+
+
 async def test_an_acknowledgement_that_is_lost_is_not_repeated(open_store: OpenStore, dump: Dump) -> None:
     faults = FaultPoints()
     faults.fail("put: after commit", error=sqlite3.OperationalError("disk I/O error"))

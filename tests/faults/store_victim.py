@@ -1,0 +1,81 @@
+"""A process that commits write units from many callers until it is killed, and notes in a file what is acknowledged.
+
+Each unit writes three rows that name it: an event in the inbox, a run, a dead letter. Half a unit, or one that is there
+twice, shows in the counts.
+"""
+
+import argparse
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from penstock.runtime.clock import Activity, SystemClock
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store import checkpoints, runs
+from penstock.runtime.store.rows import LetterRow, RunRow
+from penstock.runtime.store.store import Store
+from penstock.runtime.store.unit import Unit
+from penstock.testing.faults import FaultPoints
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CALLERS = 24
+
+
+def fill(unit: Unit, store: Store, name: str, epoch: int) -> None:
+    letter = LetterRow(domain="d", part="p", reason="decode", error=name, payload=name.encode(), created_at=NOW)
+    run = RunRow(
+        id=store.new_run_id(),
+        workflow="w",
+        structure_version="s",
+        code_version="c",
+        status="running",
+        input=f'"{name}"',
+        key=name,
+        owner=store.node,
+        created_at=NOW,
+    )
+    checkpoints.fence(unit, "d", 0, epoch)
+    checkpoints.add_inbox(unit, "d", 0, "a", name.encode())
+    checkpoints.add_letter(unit, letter)
+    runs.insert_run(unit, run)
+
+
+async def call(store: Store, caller: int, count: int, epoch: int, acknowledged: int) -> None:
+    """Commit one unit after the other."""
+    for n in range(count):
+        name, unit = f"{store.node}-{caller}-{n}", store.unit(f"unit{caller % 3}")
+        fill(unit, store, name, epoch)
+        await store.commit(unit)
+        os.write(acknowledged, f"{name}\n".encode())
+
+
+async def work(arguments: argparse.Namespace, acknowledged: int) -> None:
+    faults = FaultPoints()
+    if arguments.crash:
+        faults.crash(arguments.crash, after=arguments.hits)
+
+    scheduler = Scheduler(SystemClock(), on_error=print)
+    store = await Store.open(arguments.url, scheduler=scheduler, activity=Activity(), faults=faults)
+    domain = await checkpoints.take_over(store, "d", 0, components=["a"])
+    os.write(acknowledged, b"open\n")
+    calls = (call(store, caller, arguments.count, domain.epoch, acknowledged) for caller in range(CALLERS))
+    await asyncio.gather(*calls)
+    await store.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("acknowledged", type=Path)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--crash", default="")
+    parser.add_argument("--hits", type=int, default=1)
+    arguments = parser.parse_args()
+    # a file, unbuffered: a pipe that is full would stall us, and a buffer would lose what was acknowledged
+    descriptor = os.open(arguments.acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    asyncio.run(work(arguments, descriptor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""``kill -9`` of a process that commits: what it acknowledged is there, once and whole; the next one goes on."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+#: No victim lives longer.
+PATIENCE = 60.0
+#: Callers of the victim: with each of them at most one unit is not acknowledged yet.
+CALLERS = 24
+NAMED = {"inbox": "CAST(payload AS TEXT)", "dead_letters": "error", "runs": "key"}
+
+
+class Scene:
+    """One database, and what was acknowledged of it over all victims."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store.db"
+        self.acknowledged = folder / "acknowledged"
+
+    def start(self, *options: object) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.faults.store_victim", f"sqlite:///{self.path}", str(self.acknowledged)]
+        return subprocess.Popen([*command, *map(str, options)], cwd=ROOT, stderr=subprocess.PIPE)
+
+    def told(self) -> list[str]:
+        lines = self.acknowledged.read_text().splitlines() if self.acknowledged.exists() else []
+        return [line for line in lines if line != "open"]
+
+    def stored(self) -> dict[str, list[str]]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            return {
+                table: sorted(name for (name,) in connection.execute(f"SELECT {column} FROM {table}"))  # noqa: S608
+                for table, column in NAMED.items()
+            }
+
+    def check(self, victims: int) -> None:
+        """Each acknowledged unit is there once; each unit is there whole; only what was in flight is uncertain."""
+        stored, told = self.stored(), self.told()
+        assert stored["inbox"] == stored["dead_letters"] == stored["runs"] == sorted(set(stored["runs"]))
+        assert set(told) <= set(stored["runs"])
+        assert len(told) == len(set(told))
+        assert len(stored["runs"]) - len(told) <= CALLERS * victims
+
+
+def wait_for_acknowledgements(scene: Scene, process: subprocess.Popen[bytes], number: int) -> None:
+    give_up = time.monotonic() + PATIENCE  # noqa: TID251  the victim is another process and lives in real time
+    before = len(scene.told())
+    while len(scene.told()) - before < number and process.poll() is None:
+        assert time.monotonic() < give_up, "the victim does not get on"  # noqa: TID251
+        time.sleep(0.005)  # noqa: TID251
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode in {0, -signal.SIGKILL}, errors.decode()
+    return process.returncode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("point", ["before begin", "before commit", "after commit"])
+def test_killed_at_a_commit_point_it_loses_and_repeats_nothing(tmp_path: Path, point: str) -> None:
+    scene = Scene(tmp_path)
+    for victims, hits in enumerate([1, 5], start=1):
+        assert end(scene.start("--crash", f"unit?: {point}", "--hits", hits)) == -signal.SIGKILL
+        scene.check(victims)
+
+    assert end(scene.start("--count", 3)) == 0
+    scene.check(3)
+    assert len([name for name in scene.told() if name.startswith("3-")]) == 3 * CALLERS
+
+
+def kill_at_random(folder: Path, seed: int, victims: int) -> None:
+    scene, chance = Scene(folder), random.Random(seed)
+    for victim in range(1, victims + 1):
+        process = scene.start()
+        wait_for_acknowledgements(scene, process, chance.randint(1, 300))
+        time.sleep(chance.uniform(0, 0.02))  # noqa: TID251  anywhere within a commit or two
+        process.kill()
+        assert end(process) == -signal.SIGKILL
+        scene.check(victim)
+
+    assert len(scene.told()) > victims
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_killed_at_random_it_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    kill_at_random(tmp_path, seed=1, victims=3)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_a_hundred_random_instants_it_loses_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
+    kill_at_random(tmp_path, seed=seed + 100, victims=10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_killed_process_leaves_the_lock_free_and_a_living_one_does_not(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    serving = scene.start()
+    wait_for_acknowledgements(scene, serving, 1)
+    second = scene.start()
+    _, errors = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 1
+    assert f"StoreInUse: store 'sqlite:///{scene.path}' is already served by process {serving.pid}" in errors.decode()
+    serving.kill()
+    end(serving)
+    assert end(scene.start("--count", 1)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("point", ["before begin", "1: applied", "before commit", "after commit"])
+def test_killed_while_it_migrates_it_leaves_the_old_version_or_the_new(tmp_path: Path, point: str) -> None:
+    scene = Scene(tmp_path)
+    pattern = f"migration {point}" if point[0].isdigit() else f"migration: {point}"
+    assert end(scene.start("--crash", pattern)) == -signal.SIGKILL
+    with closing(sqlite3.connect(scene.path)) as connection:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
+        assert tables == ((1,) if point == "after commit" else (0,))
+
+    assert end(scene.start("--count", 1)) == 0
+    scene.check(1)
