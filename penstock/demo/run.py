@@ -63,7 +63,8 @@ async def run_demo(options: Options) -> Summary:
     """Watch this machine for a while, then say what was seen.
 
     Raises:
-        StoreError: The store cannot be opened.
+        StoreError: The store cannot be opened, or has failed.
+        OSError: The output cannot be written; ``BrokenPipeError`` when its reader went away.
     """
     clock = SystemClock()
     view = view_for(Console(), plain=options.plain, silent=options.silent)
@@ -94,11 +95,19 @@ class Demo:
             self._started = self._clock.monotonic()
             self._deadline = self._started + self._options.seconds
             await self._look_back()
+            problem: Exception | None = None
             async with anyio.create_task_group() as group:
                 group.start_soon(self._listen)
                 group.start_soon(self._make_load)
-                await self._watch()
+                try:
+                    await self._watch()
+                except (OSError, ps.PenstockError) as error:
+                    problem = error  # raised outside, or it would be wrapped into a group
+
                 group.cancel_scope.cancel()
+
+            if problem is not None:
+                raise problem
 
             return await self._summary()
 

@@ -1,7 +1,7 @@
 """Shows the demo while it runs: a picture that is redrawn on a terminal, lines everywhere else."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import IO, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -32,11 +32,15 @@ class View(Protocol):
     """Where the demo shows itself."""
 
     def show(self, frame: Frame) -> None:
-        """Show how things are now."""
+        """Show how things are now.
+
+        Raises:
+            OSError: The output cannot be written, or nobody reads it any more.
+        """
         ...
 
     def say(self, words: str) -> None:
-        """Tell that something has happened."""
+        """Tell that something has happened; raises nothing."""
         ...
 
     def close(self) -> None:
@@ -60,27 +64,33 @@ class Silent:
 class Lines:
     """One line a second, and one for each thing that happens."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
         self._next = 1.0
         self._elapsed = 0.0
+        self._error: OSError | None = None
 
     def show(self, frame: Frame) -> None:
         """Print a line if a second has passed since the last."""
         self._elapsed = frame.elapsed
         if frame.elapsed >= self._next:
             self._next = float(int(frame.elapsed) + 1)
-            self._print(line(frame))
+            self.say(line(frame))
+
+        if self._error is not None:
+            raise self._error
 
     def say(self, words: str) -> None:
         """Print what has happened."""
-        self._print(words)
+        try:
+            self._file.write(f"{self._elapsed:5.1f} s  {words}\n")
+            self._file.flush()
+        except OSError as error:
+            # told by those who must not be disturbed: whoever shows the next frame hears of it
+            self._error = error
 
     def close(self) -> None:
         """Do nothing: lines stand."""
-
-    def _print(self, words: str) -> None:
-        self._console.print(Text(f"{self._elapsed:5.1f} s  {words}"), soft_wrap=True)
 
 
 class Picture:
@@ -110,7 +120,7 @@ def view_for(console: Console, *, plain: bool, silent: bool) -> View:
         return Silent()
 
     able = console.is_terminal and not console.is_dumb_terminal
-    return Picture(console) if able and not plain else Lines(console)
+    return Picture(console) if able and not plain else Lines(console.file)
 
 
 # -- lines -----------------------------------------------------------------------------------------------------

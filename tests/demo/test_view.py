@@ -1,6 +1,7 @@
 import io
 
 import msgspec
+import pytest
 from rich.console import Console
 
 from penstock.demo.frame import Frame, Latency, RunLine, Stream, Task
@@ -76,8 +77,8 @@ def test_bars_are_as_high_as_the_values() -> None:
 
 
 def test_lines_come_once_a_second_and_when_something_happens() -> None:
-    console, file = written(terminal=False)
-    lines = Lines(console)
+    file = io.StringIO()
+    lines = Lines(file)
     for elapsed in [0.5, 1.1, 1.6, 1.9, 2.4]:
         lines.show(msgspec.structs.replace(FRAME, elapsed=elapsed))
 
@@ -100,3 +101,14 @@ def test_lines_are_for_everything_that_is_no_terminal_or_asks_for_them() -> None
     assert isinstance(view_for(written(terminal=False)[0], plain=False, silent=False), Lines)
     assert isinstance(view_for(written(terminal=True)[0], plain=True, silent=False), Lines)
     assert isinstance(view_for(written(terminal=True)[0], plain=False, silent=True), Silent)
+
+
+def test_reader_that_went_away_is_told_by_the_next_frame_and_to_nobody_else() -> None:
+    class Closed(io.StringIO):
+        def write(self, _text: str, /) -> int:
+            raise BrokenPipeError("gone")
+
+    lines = Lines(Closed())
+    lines.say("incident 3-1 opened")
+    with pytest.raises(BrokenPipeError):
+        lines.show(FRAME)
