@@ -7,7 +7,8 @@ makes a ``Session``, which lives until the app is closed; the methods here look 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
+from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
@@ -170,7 +171,16 @@ class App:
             await self.serve()
             return None
 
-        async with self:
+        try:
+            await self.__aenter__()
+        except BaseException:
+            if iscoroutine(work):
+                work.close()  # nobody will await it, and that is not its maker's fault
+
+            raise
+
+        async with AsyncExitStack() as opened:
+            opened.push_async_exit(self)
             return await work
 
     def portal(self) -> AbstractContextManager[Portal]:

@@ -126,6 +126,13 @@ def test_run_opens_the_app_for_one_call(tmp_path: Path) -> None:
     assert app.health().status == "closed"
 
 
+def test_run_of_an_app_that_cannot_be_opened_leaves_no_coroutine_behind(tmp_path: Path) -> None:
+    market = Market()
+    app = ps.App(f"sqlite:///{tmp_path}/missing/app.db", market.parts)
+    with pytest.raises(ps.ConfigError, match="there is no folder"):
+        app.run(app.execute(market.settle, {"symbol": "A", "price": 1.0}))
+
+
 def test_synchronous_code_uses_the_portal(tmp_path: Path) -> None:
     market = Market()
     app = ps.App(f"sqlite:///{tmp_path}/app.db", market.parts)
