@@ -6,6 +6,7 @@ an event never waits and never fails because of the gate; whoever brings events 
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from anyio.lowlevel import checkpoint
@@ -30,7 +31,7 @@ class Gate:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self.slice_end = 0.0
+        self.slice_end = -math.inf
         self._waiters: list[asyncio.Future[None]] = []
         self.shut = False
         self.full = False
@@ -39,6 +40,20 @@ class Gate:
     def end_slice(self) -> None:
         """Let the loop have its turn before the next event."""
         self.shut = True
+
+    def overdue(self, now: float) -> None:
+        """Be told that a firing begins after the end of the slice: the loop must have its turn, or has had it."""
+        if now - self.slice_end > SLICE:
+            # nothing fired for a while, and a single firing that took so long has been noted when it ended
+            self.slice_end = now + SLICE
+            self.shut = self.full
+        else:
+            self.shut = True
+
+    def ended(self, now: float) -> None:
+        """Be told when a firing has ended."""
+        if now >= self.slice_end:
+            self.shut = True
 
     def begin_slice(self) -> None:
         """Note that the loop had its turn."""

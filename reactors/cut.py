@@ -97,7 +97,7 @@ class Cutter:
             return
 
         try:
-            value = cache.encode(slot.values, reactor.names_of(slot.dirty), reactor.inputs)
+            value = cache.encode(slot.values, reactor.inputs.names_of(slot.dirty), reactor.inputs.accumulators)
         except DecodeError as error:
             self._leave_out(entries, reactor.name, error, slot.values)
         else:
@@ -105,7 +105,7 @@ class Cutter:
 
     def _write_broadcasts(self, unit: Unit, entries: Entries, reactor: LiveReactor) -> None:
         try:
-            value = cache.encode(reactor.shared, [], reactor.inputs)
+            value = cache.encode(reactor.shared, [], reactor.inputs.accumulators)
         except DecodeError as error:
             self._leave_out(entries, reactor.name, error, reactor.shared)
         else:
@@ -130,8 +130,9 @@ class Cutter:
             return flight.snapshot is not None
 
         firing = flight.firing
+        inputs = self._reactors[firing.reactor].inputs.accumulators
         try:
-            flight.snapshot = cache.encode(firing.inputs, sorted(firing.changed), self._reactors[firing.reactor].inputs)
+            flight.snapshot = cache.encode(firing.inputs, sorted(firing.changed), inputs)
         except DecodeError as error:
             flight.unwritable = True
             self._leave_out(entries, firing.reactor, error, firing.inputs)

@@ -102,7 +102,9 @@ class Domain:
         self._observer = observer
         self._interval = checkpoint_interval
         self.gate = Gate(scheduler.clock.monotonic)
-        self.ledger = Ledger(limit=outbox_limit, start_clock=self._arm, soon=self._cut_soon, fill=self._fill)
+        self.ledger = Ledger(
+            limit=outbox_limit, observer=observer, start_clock=self._arm, soon=self._cut_soon, fill=self._fill
+        )
         self.inbox = Inbox(store, self.name, shard, self._inbox_failed)
         self.accumulators = {
             definition.name: LiveAccumulator(
@@ -123,7 +125,7 @@ class Domain:
             for definition in component.reactors
         }
         for reactor in self.reactors.values():
-            for name in reactor.inputs:
+            for name in reactor.inputs.accumulators:
                 self.accumulators[name].listen(reactor.listener(name))
 
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
@@ -205,18 +207,26 @@ class Domain:
         for reactor in self.reactors.values():
             reactor.retire()
 
-        if self.lost is None:
-            await self.inbox.wait_idle()
-            await self._drain(drain)
+        try:
+            if self.lost is None and self.epoch:
+                await self._end(drain)
+        finally:
+            for reactor in self.reactors.values():
+                reactor.stop()
 
+            self._disarm()
+            stopped = AppError(f"domain {self.name!r} has stopped")
+            self.gate.leave(stopped)
+            self.inbox.fail(stopped)
+
+    async def _end(self, drain: float) -> None:
+        await self.inbox.wait_idle()
+        await self._drain(drain)
         for reactor in self.reactors.values():
             reactor.stop()
 
-        if self.lost is None:
+        if not self._is_lost():
             await self._last_cut()
-
-        self.gate.leave(AppError(f"domain {self.name!r} has stopped"))
-        self.inbox.fail(AppError(f"domain {self.name!r} has stopped"))
 
     async def _drain(self, seconds: float) -> None:
         """Wait until no graph runs, a bounded time."""

@@ -40,6 +40,11 @@ class Slot:
         self.changed = False
         self.generation = 0
 
+    def clear(self) -> None:
+        """Forget everything but the key."""
+        self.values = {}
+        self.dirty, self.flight, self.changed = 0, None, False
+
 
 class Flight:
     """One firing in flight. Its graphs are marked as done one by one, each in one step with its effects.

@@ -188,7 +188,10 @@ class Flights:
         flight.over = True
         flight.slot.flight = None
         self.flying.pop(flight.firing.id, None)
-        self._ledger.track(flight)
+        if flight.written:
+            self._ledger.track(flight)
+        else:
+            self._ledger.untrack(flight)
 
     def supersede(self, flight: Flight) -> None:
         """Give up a failed firing for a newer value; its inputs count as new again."""

@@ -12,6 +12,7 @@ from penstock.accumulators.live import Letter, LiveAccumulator
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Slot
 from penstock.runtime.effects import Recorded
+from penstock.runtime.observe import EventDropped, Observer
 
 
 class Entries:
@@ -66,15 +67,22 @@ class Ledger:
         limit: Entries of the outbox at which firing stops.
     """
 
-    __slots__ = ("_armed", "_fill", "_rushed", "_soon", "_start_clock", "away", "limit", "next")
+    __slots__ = ("_armed", "_fill", "_observer", "_rushed", "_soon", "_start_clock", "away", "limit", "next")
 
     def __init__(
-        self, *, limit: int, start_clock: Callable[[], None], soon: Callable[[], None], fill: Callable[[], None]
+        self,
+        *,
+        limit: int,
+        observer: Observer,
+        start_clock: Callable[[], None],
+        soon: Callable[[], None],
+        fill: Callable[[], None],
     ) -> None:
         """Begin with nothing to write.
 
         Args:
             limit: Entries of the outbox at which firing stops.
+            observer: Told of events that become dead letters.
             start_clock: Called when something begins to differ from the store.
             soon: Called when the outbox gets its first entry.
             fill: Called when the outbox has reached its limit.
@@ -83,6 +91,7 @@ class Ledger:
         self.next = Entries()
         self.away = 0
         self._armed = self._rushed = False
+        self._observer = observer
         self._start_clock, self._soon, self._fill = start_clock, soon, fill
 
     # -- state ---------------------------------------------------------------------------------------------
@@ -113,6 +122,10 @@ class Ledger:
         self.next.flights[flight.firing.id] = flight
         self._arm()
 
+    def untrack(self, flight: Flight) -> None:
+        """Note that a firing that is in no cut is over."""
+        self.next.flights.pop(flight.firing.id, None)
+
     # -- outbox --------------------------------------------------------------------------------------------
 
     def record(self, effects: Sequence[Recorded]) -> None:
@@ -122,6 +135,7 @@ class Ledger:
 
     def bury(self, letter: Letter) -> None:
         """Put a dead letter into the outbox."""
+        self._observer(EventDropped(part=letter.part, reason=letter.reason, error=letter.error, letter=True))
         self.next.letters.append(letter)
         self._rush()
 

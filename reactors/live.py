@@ -1,6 +1,6 @@
 """A reactor at work in an app: the step from a boundary to a firing.
 
-``offer`` is the hot path. It puts the value into the cache of its key, raises the input's flag, and when the criteria
+A listener is the hot path. It puts the value into the cache of its key, raises the input's flag, and when the criteria
 hold and the key is free, fires: graphs of plain functions at once, in-line; those that wait on the reactor's own
 tasks. Snapshot and clearing of the flags are one synchronous step, so no boundary can fall between them. A busy key
 only raises flags, which are looked at again when its firing lands: the newest value of a key is always fired, older
@@ -10,54 +10,30 @@ A key that should fire and may not (the reactor is paused, the outbox is full, a
 fire, oldest first, as soon as they may.
 """
 
-import asyncio
-import math
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from operator import attrgetter, itemgetter
-from typing import cast, is_typeddict
 
 import msgspec
 
-from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.boundary import Boundary
-from penstock.accumulators.gate import SLICE_EVENTS, Gate
+from penstock.accumulators.gate import Gate
 from penstock.accumulators.live import Letter, Listener
-from penstock.reactors.criteria import resolve
+from penstock.reactors.due import Due
 from penstock.reactors.firing import Anchor, Firing, Key, Subscriber
 from penstock.reactors.flight import Flight, Slot
-from penstock.reactors.flights import Flights
+from penstock.reactors.flights import Errors, Flights
+from penstock.reactors.history import Fired, History
+from penstock.reactors.inputs import Inputs, keyer
+from penstock.reactors.keys import Keys
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
-from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
-from penstock.runtime.scheduler import Scheduler, Timer
+from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
 
 #: Holds a key while its graphs run in-line.
 INLINE = Flight(Firing("", "", None, {}, frozenset()), Slot(None), 0)
-#: Of the firings of a burst one in this many (and one more) is measured: a mask …
-UNMEASURED = 15
-#: … and a firing belongs to a burst when it follows a measured one within this many seconds.
-BURST_GAP = 0.0005
-#: Sweeps within ``key_ttl``: an idle key is forgotten at most this part of it too late.
-SWEEPS = 4
-
-
-def nothing() -> None:
-    """Be told nothing."""
-
-
-class Fired(msgspec.Struct, frozen=True):
-    """One firing that is over, for whoever looks back."""
-
-    firing: Firing
-    #: From the decision to the end of the last graph; None when it was not measured, in a burst.
-    seconds: float | None
-    #: By graph; None when all were done.
-    errors: Mapping[str, Exception] | None
 
 
 class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +41,7 @@ class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Boundaries that came in.
     boundaries: int
-    #: Firings decided.
+    #: Firings that are over.
     firings: int
     #: Values that were replaced by a newer one before they could fire.
     coalesced: int
@@ -79,21 +55,13 @@ class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     #: Firings that run or wait to be tried again.
     in_flight: int
     paused: bool
-    #: Seconds from the decision to the end of the firing: median, 99th percentile.
+    #: Seconds from the decision to the end of the firing: median, 99th percentile. In bursts some are measured.
     latency_p50: float
     latency_p99: float
 
 
-class Names(dict[int, frozenset[str]]):
-    """Names of inputs by their bits; made for the few combinations that occur."""
-
-    def __init__(self, bits: Mapping[str, int]) -> None:
-        super().__init__()
-        self._bits = bits
-
-    def __missing__(self, bits: int) -> frozenset[str]:
-        self[bits] = names = frozenset(name for name, bit in self._bits.items() if bits & bit)
-        return names
+def nothing() -> None:
+    """Be told nothing."""
 
 
 class LiveReactor:
@@ -101,42 +69,34 @@ class LiveReactor:
 
     __slots__ = (
         "_anchor",
-        "_bits",
-        "_broadcast_bits",
-        "_draining",
         "_due",
         "_every",
         "_flights",
         "_gate",
-        "_generation",
         "_held",
         "_history",
         "_inline",
         "_keyed",
+        "_keys",
         "_ledger",
         "_mask",
-        "_measure_from",
         "_monotonic",
         "_names",
+        "_note",
         "_only",
         "_pausing",
         "_prefix",
-        "_remember",
         "_scheduler",
         "_sequence",
-        "_shared",
-        "_slots",
         "_started",
-        "_sweep",
         "_waits",
         "boundaries",
         "coalesced",
         "definition",
-        "firings",
         "inputs",
-        "latency",
         "name",
         "paused",
+        "shared",
     )
 
     def __init__(
@@ -163,30 +123,26 @@ class LiveReactor:
         """
         self.definition = definition
         self.name = definition.name
-        self.inputs: Mapping[str, AnyAccumulator] = definition.accumulators
-        self._bits = {name: 1 << index for index, name in enumerate(definition.accumulators)}
-        rule = resolve(definition.criteria, self._bits, definition.broadcasts)
-        self._mask, self._every = rule.mask, rule.every
-        self._broadcast_bits = rule.mask & sum(self._bits[name] for name in definition.broadcasts)
-        self._ledger, self._gate = ledger, gate
-        self._scheduler = scheduler
-        self._pausing = pausing
-        self._monotonic: Callable[[], float] = scheduler.clock.monotonic
+        self.inputs = Inputs(definition)
+        self._mask, self._every, self._names = self.inputs.mask, self.inputs.every, self.inputs.names
+        self._ledger, self._gate, self._scheduler, self._pausing = ledger, gate, scheduler, pausing
+        self._monotonic = scheduler.clock.monotonic
+        self._due = Due(gate, self._may_fire, self._serve)
         self._flights = Flights(
-            definition, ledger=ledger, scheduler=scheduler, observer=observer, call=self.call_for, ended=self._ended
+            definition, ledger=ledger, scheduler=scheduler, observer=observer, call=self._due.call, ended=self._ended
         )
+        self._keys = Keys(definition.key_ttl, scheduler, self._forget)
+        self._history = History(self._monotonic, history, gate.ended)
+        self._note = self._history.note
         self._inline: tuple[Subscriber, ...] = ()
         self._waits = False
-        self._names = Names(self._bits)
-        self._history: deque[Fired | Firing] = deque(maxlen=history)
-        self._remember = self._history.append
-        self._measure_from = -math.inf
-        self.latency = Histogram()
         self._keyed = definition.key is not None
         self._only = Slot(None)
-        self._started = self.paused = self._draining = False
+        self._started = self.paused = False
         self._held = True
-        self.boundaries = self.firings = self.coalesced = 0
+        self.boundaries = self.coalesced = 0
+        #: The broadcast values, which every key sees.
+        self.shared: dict[str, object] = {}
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
@@ -194,16 +150,13 @@ class LiveReactor:
         self._sequence = 0
         self._prefix = f"{self.name}:{epoch}-"
         self._anchor = Anchor(self._scheduler.clock.now(), self._monotonic())
-        self._slots: dict[Key, Slot] = {}
-        self._shared: dict[str, object] = {}
-        self._due: dict[Slot, None] = {}
-        self._generation = 0
-        self._sweep: Timer | None = None
+        self.shared.clear()
+        self._due.slots.clear()
         self._flights.begin()
-        only = self._only
-        only.values, only.dirty, only.flight, only.changed = {}, 0, None, False
+        self._keys.clear()
+        self._only.clear()
         if not self._keyed:
-            self._slots[None] = only
+            self._keys.slots[None] = self._only
 
     # -- wiring --------------------------------------------------------------------------------------------
 
@@ -227,45 +180,20 @@ class LiveReactor:
 
     def listener(self, name: str) -> Listener:
         """Return what an input is to call with its boundaries."""
-        bit = self._bits[name]
+        bit = self.inputs.bits[name]
         if not self._keyed:
             return partial(self._put, self._only, bit)
 
         if name in self.definition.broadcasts:
             return partial(self._offer_broadcast, bit & self._mask)
 
-        return partial(self._offer_keyed, keyer(self.definition, self.inputs[name]), bit)
-
-    def start(self, supervisor: Supervisor) -> None:
-        """Fire from now on: first what was in flight, then the keys that are due."""
-        self._flights.start(supervisor)
-        self._started = True
-        self.release()
-
-    # -- the hot path --------------------------------------------------------------------------------------
+        return partial(self._offer_keyed, keyer(self.definition, self.inputs.accumulators[name]), bit)
 
     def offer(self, boundary: Boundary) -> None:
         """Take a boundary of one of the inputs, and fire when it is time."""
         self.listener(boundary.source)(boundary)
 
-    def _offer_keyed(self, keyer: Callable[[object], Key], bit: int, boundary: Boundary) -> None:
-        """Take a boundary into the cache of its key."""
-        try:
-            key = keyer(boundary.value)
-            slot = self._slots.get(key)
-        except Exception as error:  # noqa: BLE001 (the user's key function; one bad value must not stop the next)
-            self._refuse_key(boundary, repr(error))
-            return
-
-        if slot is None:
-            if type(key) is not str and type(key) is not int:
-                self._refuse_key(boundary, f"the key is {key!r}, neither text nor a whole number")
-                return
-
-            slot = self.slot(key)
-
-        slot.generation = self._generation
-        self._put(slot, bit, boundary)
+    # -- the hot path --------------------------------------------------------------------------------------
 
     def _put(self, slot: Slot, bit: int, boundary: Boundary) -> None:
         """Note a value; the key fires when the criteria hold and nothing keeps it from firing."""
@@ -282,7 +210,7 @@ class LiveReactor:
         flight = slot.flight
         if flight is not None:
             if flight.yields:
-                self.call_for(slot)
+                self._due.call(slot)
 
             return
 
@@ -291,7 +219,7 @@ class LiveReactor:
             return
 
         if self._held:
-            self._due[slot] = None
+            self._due.slots[slot] = None
         else:
             self._fire(slot)
 
@@ -304,9 +232,9 @@ class LiveReactor:
         self._sequence = sequence = self._sequence + 1
         start = self._monotonic()
         if start >= self._gate.slice_end:
-            self._gate.end_slice()
+            self._gate.overdue(start)
 
-        values = {**self._shared, **slot.values} if self._shared else slot.values.copy()
+        values = {**self.shared, **slot.values} if self.shared else slot.values.copy()
         firing = Firing(
             f"{self._prefix}{sequence}", self.name, slot.key, values, self._names[bits], start, self._anchor
         )
@@ -336,87 +264,80 @@ class LiveReactor:
             self._flights.fail(Flight(firing, slot, bits), errors)
             return
 
-        self.firings += 1
-        start = firing.moment
-        if start > self._measure_from or not self.firings & UNMEASURED:
-            self._measure(firing)
-        else:
-            self._remember(firing)
-
+        self._note(firing)
         if slot.dirty:
             self._evaluate(slot)  # a graph has offered something to its own reactor
 
-    def _measure(self, firing: Firing) -> None:
-        """Note how long a firing took. In a burst only some are measured: it costs as much as a small graph."""
-        end = self._monotonic()
-        self._measure_from = end + BURST_GAP
-        self.latency.record(end - firing.moment)
-        self._remember(Fired(firing, end - firing.moment, None))
+    def _offer_keyed(self, key_of: Callable[[object], Key], bit: int, boundary: Boundary) -> None:
+        """Take a boundary into the cache of its key."""
+        keys = self._keys
+        try:
+            key = key_of(boundary.value)
+            slot = keys.slots.get(key)
+        except Exception as error:  # noqa: BLE001 (the user's key function; one bad value must not stop the next)
+            self._refuse_key(boundary, repr(error))
+            return
+
+        if slot is None:
+            if type(key) is not str and type(key) is not int:
+                self._refuse_key(boundary, f"the key is {key!r}, neither text nor a whole number")
+                return
+
+            slot = self.slot(key)
+
+        slot.generation = keys.generation
+        self._put(slot, bit, boundary)
 
     def _offer_broadcast(self, bit: int, boundary: Boundary) -> None:
         """Take a boundary that every key sees; it counts for each of them only when the criteria name its input."""
         self.boundaries += 1
-        self._shared[boundary.source] = boundary.value
+        self.shared[boundary.source] = boundary.value
         self._ledger.touch_broadcasts(self.name)
         if bit:
-            for slot in self._slots.values():
+            for slot in self._keys.slots.values():
                 slot.dirty |= bit
                 if not slot.changed:
                     self._ledger.touch_slot(self.name, slot)
 
-                self._evaluate(slot)
+                if self.inputs.call(slot.dirty):
+                    self._due.slots[slot] = None
+
+            self._due.drain()
 
     def _refuse_key(self, boundary: Boundary, error: str) -> None:
         """Keep aside a value that belongs to no key."""
         part = f"{self.name}.key"
         self._ledger.bury(Letter(part=part, reason="key", error=error, payload=boundary.value))
 
-    # -- due keys ------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------
 
-    def call_for(self, slot: Slot) -> None:
-        """Serve a key as soon as that may be: its firing is over or ripe, or a value came that replaces it."""
-        self._due[slot] = None
-        self.drain()
+    def slot(self, key: Key) -> Slot:
+        """Return a key's slot; a new one counts the broadcast inputs that have a value as new."""
+        slot = self._keys.slots.get(key)
+        if slot is None:
+            slot = self._keys.add(Slot(key))
+            slot.dirty = self.inputs.broadcast & self.inputs.bits_of(self.shared)
+
+        return slot
+
+    def _forget(self, slot: Slot) -> bool:
+        """Forget an idle key, unless something waits in it."""
+        if slot.flight is not None or slot in self._due.slots:
+            return False
+
+        self._ledger.forget_slot(self.name, slot.key)
+        return True
 
     def _evaluate(self, slot: Slot) -> None:
         """Fire a key as soon as that may be, if the criteria hold."""
-        if self._calls(slot.dirty):
-            self.call_for(slot)
-
-    def _calls(self, dirty: int) -> bool:
-        relevant = dirty & self._mask
-        return relevant == self._mask if self._every else relevant != 0
-
-    def drain(self) -> None:
-        """Serve the keys that are due, oldest first; the rest of many when the loop had its turn."""
-        if self._draining:
-            return
-
-        self._draining = True
-        try:
-            for _ in range(SLICE_EVENTS):
-                if not self._due or not self._may_fire():
-                    return
-
-                slot = next(iter(self._due))
-                del self._due[slot]
-                self._serve(slot)
-                if self._gate.shut:
-                    break
-        finally:
-            self._draining = False
-
-        if self._due:
-            asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        self._gate.begin_slice()
-        self.drain()
+        if self.inputs.call(slot.dirty):
+            self._due.call(slot)
 
     def _serve(self, slot: Slot) -> None:
+        """Do what is due for a key."""
         flight = slot.flight
         if flight is None:
-            if self._calls(slot.dirty):
+            if self.inputs.call(slot.dirty):
                 self._fire(slot)
         elif flight.yields and slot.dirty & self._mask:
             self._flights.supersede(flight)
@@ -424,7 +345,15 @@ class LiveReactor:
         elif flight.ripe:
             self._flights.launch(flight)
 
-        self._weigh()
+    def _ended(self, flight: Flight, errors: Errors | None) -> None:
+        """Note the end of a firing that was in flight, and look at what came meanwhile."""
+        self._history.close(flight.firing, errors)
+        if self.inputs.call(flight.slot.dirty):
+            self._due.slots[flight.slot] = None
+
+        self.release()
+
+    # -- who may fire --------------------------------------------------------------------------------------
 
     def _may_fire(self) -> bool:
         self._weigh()
@@ -441,56 +370,8 @@ class LiveReactor:
     def release(self) -> None:
         """Fire what is due, if nothing else keeps it."""
         self._weigh()
-        self.drain()
-
-    def _ended(self, flight: Flight, errors: Mapping[str, Exception] | None) -> None:
-        """Note the end of a firing that was in flight, and look at what came meanwhile."""
-        end = self._monotonic()
-        seconds = end - flight.firing.moment
-        self.latency.record(seconds)
-        self.firings += 1
-        self._remember(Fired(flight.firing, seconds, errors))
-        self._weigh()
-        if self._calls(flight.slot.dirty):
-            self._due[flight.slot] = None
-
-        if self._due:
-            self.drain()
-
-    # -- keys ----------------------------------------------------------------------------------------------
-
-    def slot(self, key: Key) -> Slot:
-        """Return a key's slot; a new one counts the broadcast inputs that have a value as new."""
-        slot = self._slots.get(key)
-        if slot is None:
-            self._slots[key] = slot = Slot(key)
-            slot.generation = self._generation
-            if self._broadcast_bits and key is not None:
-                slot.dirty = self._broadcast_bits & sum(self._bits[name] for name in self._shared)
-
-            self._arm_sweep()
-
-        return slot
-
-    def _arm_sweep(self) -> None:
-        if self.definition.key_ttl is not None and self._sweep is None:
-            self._sweep = self._scheduler.after(self.definition.key_ttl / SWEEPS, self._forget_idle)
-
-    def _forget_idle(self) -> None:
-        """Forget the keys that nothing was offered to for ``key_ttl``, and in which nothing waits."""
-        self._sweep = None
-        self._generation += 1
-        oldest = self._generation - SWEEPS
-        idle = [slot for slot in self._slots.values() if slot.generation < oldest and not self._waits_for(slot)]
-        for slot in idle:
-            del self._slots[slot.key]
-            self._ledger.forget_slot(self.name, slot.key)
-
-        if self._slots:
-            self._arm_sweep()
-
-    def _waits_for(self, slot: Slot) -> bool:
-        return slot.flight is not None or slot in self._due
+        if self._due.slots:
+            self._due.drain()
 
     # -- operators -----------------------------------------------------------------------------------------
 
@@ -504,8 +385,9 @@ class LiveReactor:
             AppError: Refused: the reactor is paused or has not started, the outbox is full, the key is busy, or a key
                 has to be named.
         """
-        if key is None and self._keyed:
-            raise AppError(f"reactor {self.name!r} tells keys apart: say which one to fire")
+        if (key is None) == self._keyed:
+            hint = "tells keys apart: say which one to fire" if self._keyed else "has no keys: leave the key out"
+            raise AppError(f"reactor {self.name!r} {hint}")
 
         if not self._may_fire():
             raise AppError(f"reactor {self.name!r} does not fire now: {self._reason()}")
@@ -517,9 +399,7 @@ class LiveReactor:
         if flight is not None:
             self._flights.supersede(flight)
 
-        firing = self._fire(slot)
-        self._weigh()
-        return firing.id
+        return self._fire(slot).id
 
     def _reason(self) -> str:
         if self.paused:
@@ -542,54 +422,58 @@ class LiveReactor:
 
     def history(self) -> list[Fired]:
         """Return the last firings, the newest first."""
-        return [fired if isinstance(fired, Fired) else Fired(fired, None, None) for fired in reversed(self._history)]
+        return self._history.newest_first()
 
     def statistics(self) -> ReactorStatistics:
         """Return what happened since the app started."""
+        latency = self._history.latency
         return ReactorStatistics(
             boundaries=self.boundaries,
-            firings=self.firings,
+            firings=self._history.count,
             coalesced=self.coalesced,
             failures=self._flights.failures,
             superseded=self._flights.superseded,
-            keys=len(self._slots),
-            due=len(self._due),
+            keys=len(self._keys.slots),
+            due=len(self._due.slots),
             in_flight=len(self._flights.flying),
             paused=self.paused,
-            latency_p50=self.latency.percentile(50),
-            latency_p99=self.latency.percentile(99),
+            latency_p50=latency.percentile(50),
+            latency_p99=latency.percentile(99),
         )
 
-    # -- recovery ------------------------------------------------------------------------------------------
-
-    @property
-    def shared(self) -> Mapping[str, object]:
-        """The broadcast values."""
-        return self._shared
-
-    def names_of(self, bits: int) -> list[str]:
-        """Return the names of inputs by their bits, in declared order."""
-        return [name for name, bit in self._bits.items() if bits & bit]
-
-    def bits_of(self, names: Iterable[str]) -> int:
-        """Return the bits of inputs by their names."""
-        return sum(self._bits[name] for name in set(names))
+    # -- life ----------------------------------------------------------------------------------------------
 
     def restore_slot(self, key: Key, values: Mapping[str, object], new: Iterable[str]) -> None:
         """Put back a key as the store holds it."""
         slot = self.slot(key)
         slot.values.update(values)
-        slot.dirty = self.bits_of(new)
-        if self._calls(slot.dirty):
-            self._due[slot] = None
-
-    def restore_broadcasts(self, values: Mapping[str, object]) -> None:
-        """Put back the broadcast values."""
-        self._shared.update(values)
+        slot.dirty = self.inputs.bits_of(new)
+        if self.inputs.call(slot.dirty):
+            self._due.slots[slot] = None
 
     def restore_flight(self, flight: Flight) -> None:
         """Put back a firing that was in flight; it runs before anything else of its key."""
         self._flights.restore(flight)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Fire from now on: first what was in flight, then the keys that are due."""
+        self._flights.start(supervisor)
+        self._started = True
+        self.release()
+
+    def state(self) -> dict[Key, dict[str, object]]:
+        """Return the newest value of each input, by key; those that every key sees are in each."""
+        return {key: {**self.shared, **slot.values} for key, slot in self._keys.slots.items()}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no firing is in flight, and none is due that may be."""
+        return not self._flights.flying and (self.paused or not self._due.slots)
+
+    @property
+    def running(self) -> bool:
+        """Whether graphs run now that the loop has to wait for."""
+        return self._flights.running > 0
 
     def retire(self) -> None:
         """Decide no more firings; those that run go on."""
@@ -599,31 +483,5 @@ class LiveReactor:
     def stop(self) -> None:
         """Fire no more, and cancel what runs; it is run again after the next start."""
         self.retire()
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-
+        self._keys.stop()
         self._flights.stop()
-
-    def state(self) -> dict[Key, dict[str, object]]:
-        """Return the newest value of each input, by key; those that every key sees are in each."""
-        return {key: {**self._shared, **slot.values} for key, slot in self._slots.items()}
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no firing is in flight, and none is due that may be."""
-        return not self._flights.flying and (self.paused or not self._due)
-
-    @property
-    def running(self) -> bool:
-        """Whether graphs run now that the loop has to wait for."""
-        return self._flights.running > 0
-
-
-def keyer(reactor: Reactor, accumulator: AnyAccumulator) -> Callable[[object], Key]:
-    """Return the function that gives the key of a value of an input."""
-    if not isinstance(reactor.key, str):
-        return cast("Callable[[object], Key]", reactor.key)
-
-    get = itemgetter(reactor.key) if is_typeddict(accumulator.output_type) else attrgetter(reactor.key)
-    return cast("Callable[[object], Key]", get)

@@ -61,15 +61,15 @@ class Restorer:
             self._ignore(reactor.name, f"key {key!r}", "keys are told apart in another way now")
             return
 
-        values, new, gone = cache.decode(value, reactor.inputs)
+        values, new, gone = cache.decode(value, reactor.inputs.accumulators)
         self._ignore_all(reactor.name, "input", gone)
         if key == cache.BROADCAST_KEY:
-            reactor.restore_broadcasts(values)
+            reactor.shared.update(values)
         else:
             reactor.restore_slot(cache.key_of(key, reactor.name), values, new)
 
     def _restore_firing(self, reactor: LiveReactor, row: FiringRow) -> None:
-        values, changed, gone = cache.decode(row.snapshot, reactor.inputs)
+        values, changed, gone = cache.decode(row.snapshot, reactor.inputs.accumulators)
         self._ignore_all(reactor.name, "input", gone)
         done = DONE.from_json(row.done)
         self._ignore_all(reactor.name, "graph", (name for name in done if name not in reactor.graphs))
@@ -78,7 +78,7 @@ class Restorer:
         moment = self._clock.monotonic()
         anchor = Anchor(row.started_at, moment)
         firing = Firing(row.firing, reactor.name, key, values, frozenset(changed), moment, anchor)
-        flight = Flight(firing, reactor.slot(key), reactor.bits_of(changed))
+        flight = Flight(firing, reactor.slot(key), reactor.inputs.bits_of(changed))
         flight.done.update(done)
         flight.attempts, flight.crashes = row.attempts, row.crashes
         flight.snapshot, flight.written = row.snapshot, True
