@@ -37,6 +37,11 @@ class ComputationGraph:
     A node's parameters name its inputs: inputs of the graph, or other nodes. The types are checked where both ends have
     one: a parameter without annotation accepts every variant, and what a node without one returns fits every parameter.
     Values are passed by reference and must not be changed; return types are not looked at, except for those of routers.
+
+    A node that returns a union is a router when a consumer accepts only some of its members: then each member must be
+    consumed or end in ``terminals=``. Nodes of a branch that is not taken are *skipped*, and so is all that needs them.
+    A parameter with ``| None`` or a default can do without an *absent* input; without that the node is *not ready*, and
+    neither is what needs it: a node that did not run never stands as None. None itself is a value, and a variant.
     """
 
     def __init__(self, name: str, *, reactor: Reactor | None = None, inputs: Declared | None = None) -> None:
