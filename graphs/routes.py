@@ -39,10 +39,6 @@ class Guard(msgspec.Struct, frozen=True):
         """The routers that would have to give two variants at once."""
         return tuple(source for source, accepted in self.routes if not accepted)
 
-    def contradicts(self, other: "Guard") -> bool:
-        """Tell whether the two never hold together."""
-        return bool((self & other).impossible)
-
 
 def merge(routes: Iterable[tuple[str, frozenset[int]]]) -> frozenset[tuple[str, frozenset[int]]]:
     """Return one pair for each router: what all of its pairs accept."""
