@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 DEMO = [sys.executable, "-W", "error", "-m", "penstock", "demo"]
 
@@ -40,20 +40,37 @@ def test_demo_sees_events_firings_and_runs_and_remembers_them(tmp_path: Path) ->
     assert sorted(run["id"] for run in listed["runs"]) == sorted(seen["runs"])
 
 
+def started(folder: Path) -> "subprocess.Popen[str]":
+    command = [*DEMO, "--seconds", "60", "--plain"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(words: str, demo: "subprocess.Popen[str]") -> None:
+    assert demo.stdout is not None
+    next(line for line in demo.stdout if words in line)
+
+
 def test_ctrl_c_ends_the_demo_and_its_load_in_order(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [*DEMO, "--seconds", "60", "--plain"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as demo:
-        assert demo.stdout is not None
-        next(line for line in demo.stdout if "load spike" in line)
+    with started(tmp_path) as demo:
+        wait_for("load spike", demo)
         while not (load := load_of(demo.pid)):
             pass
 
         demo.send_signal(signal.SIGINT)
-        rest = demo.stdout.read()
+        rest = demo.communicate()[0]
 
     assert [process for process in load if process.is_running()] == []
     assert "ended by Ctrl-C" in rest
     assert demo.returncode in {0, 1}
     assert (demo.returncode == 1) == ("NOT SEEN" in rest)
     assert re.search(r"look further: penstock runs list --store penstock-demo.db", rest)
+
+
+def test_incident_of_a_killed_demo_is_finished_by_the_next_one(tmp_path: Path) -> None:
+    with started(tmp_path) as demo:
+        wait_for("opened", demo)
+        demo.kill()
+
+    again = json.loads(penstock(tmp_path, "demo", "--seconds", "3", "--json"))
+    assert (again["recovered"], again["earlier_runs"]) == (1, 1)
+    assert again["completed"] >= 1
