@@ -1,8 +1,8 @@
 """A bounded channel between two stages on one event loop.
 
-Items leave in the order in which they were accepted. A put that waits is served before anything offered after it; a put
-or a get that is cancelled has accepted or taken nothing. There are no locks: everything happens on the loop, and every
-step costs the same however much waits.
+Items leave in the order in which they were accepted. Puts that wait are served in the order in which they came; a put
+or a get that is cancelled has put or taken nothing. There are no locks: everything happens on the loop, and every step
+costs the same however much waits.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Channel(Generic[T]):
     @property
     def full(self) -> bool:
         """Whether there is no room now: a put would wait, drop or raise."""
-        return len(self._items) + self._granted >= self.capacity or bool(self._putters)
+        return len(self._items) + self._granted >= self.capacity
 
     @property
     def closed(self) -> bool:
@@ -120,12 +120,14 @@ class Channel(Generic[T]):
             ChannelClosed: The channel is, or was meanwhile, closed; the item was not accepted.
         """
         self._check_open()
-        if self.full and not self._make_room():
+        # room that is granted to those who came before keeps the line, even while there is more
+        if (self.full or self._granted) and not self._make_room():
             self._blocked += 1
             await self._wait_for_room()
             self._check_open()
 
         self._accept(item)
+        self._has_room()  # for the next one, who may have waited for this one only
 
     # -- getting -------------------------------------------------------------------------------------------
 

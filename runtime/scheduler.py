@@ -69,11 +69,13 @@ class Beat(msgspec.Struct, frozen=True):
 class Timer:
     """A callback that waits for its deadline."""
 
-    __slots__ = ("_callback", "_dropped", "deadline")
+    __slots__ = ("_callback", "_dropped", "deadline", "missed")
 
     def __init__(self, deadline: float, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
         #: When the callback is called (next), in seconds of ``Clock.monotonic``.
         self.deadline: float = deadline
+        #: Ticks that were skipped so far; of an interval.
+        self.missed: int = 0
         self._callback: Callable[[], None] | None = callback
         self._dropped = dropped
 
@@ -97,13 +99,11 @@ class Timer:
 class Interval(Timer):
     """A timer that is set again each time it fires, on a grid that does not drift."""
 
-    __slots__ = ("_beat", "_index", "missed")
+    __slots__ = ("_beat", "_index")
 
     def __init__(self, beat: Beat, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
         super().__init__(beat.start, callback, dropped)
         self._beat, self._index = beat, 0
-        #: Ticks that were skipped so far.
-        self.missed: int = 0
 
     @override
     def due(self, now: float) -> Callable[[], None] | None:
@@ -154,7 +154,7 @@ class Scheduler:
         """Call ``callback`` once, ``delay`` seconds from now."""
         return self.at(self.clock.monotonic() + delay, callback)
 
-    def every(self, interval: float, callback: Callable[[], None], *, first: float | None = None) -> Interval:
+    def every(self, interval: float, callback: Callable[[], None], *, first: float | None = None) -> Timer:
         """Call ``callback`` every ``interval`` seconds until the timer is cancelled.
 
         The ticks lie at fixed instants, whatever the callbacks take. Ticks that could not be served in time, because
@@ -295,7 +295,7 @@ class Scheduler:
             self._fire(heapq.heappop(self._heap)[2], now)
 
     def _fire(self, timer: Timer, now: float) -> None:
-        deadline = timer.deadline
+        deadline, missed = timer.deadline, timer.missed
         callback = timer.due(now)
         if callback is None:
             self._dead -= 1
@@ -305,6 +305,7 @@ class Scheduler:
             self._push(timer)
 
         self._fired += 1
+        self._missed += timer.missed - missed
         self._late = max(self._late, now - deadline)
         try:
             callback()

@@ -33,6 +33,11 @@ class VirtualAlarm:
         """Whether the wake-up is forgotten, or has happened."""
         return self._wake is None
 
+    @property
+    def name(self) -> str:
+        """The name of what is called, for messages."""
+        return str(getattr(self._wake, "__qualname__", self._wake))
+
     def cancel(self) -> None:
         """Forget the wake-up."""
         self._wake = None
@@ -192,5 +197,7 @@ def describe(handles: Iterable[asyncio.Handle]) -> Iterable[str]:
         if isinstance(owner, asyncio.Task):
             task = cast("asyncio.Task[object]", owner)
             yield f"task {task.get_name()!r} ({getattr(task.get_coro(), '__qualname__', 'a coroutine')})"
+        elif isinstance(owner, VirtualAlarm):
+            yield f"alarm {owner.name}"
         else:
             yield f"callback {getattr(callback, '__qualname__', callback)}"
