@@ -28,6 +28,7 @@ from penstock.reactors.keys import Keys
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
+from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
@@ -460,6 +461,11 @@ class LiveReactor:
         self._flights.start(supervisor)
         self._started = True
         self.release()
+
+    @property
+    def latency(self) -> Histogram:
+        """Seconds from the decision to the end of those firings that were measured."""
+        return self._history.latency
 
     def state(self) -> dict[Key, dict[str, object]]:
         """Return the newest value of each input, by key; those that every key sees are in each."""
