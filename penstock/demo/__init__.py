@@ -1,7 +1,7 @@
 """The code behind ``penstock demo``: this machine, watched by Penstock.
 
-To be read in this order: ``detection`` (polls, reactor, graph) and ``incident`` (the workflow that the graph starts) are
-what a user of Penstock writes; ``run`` wires and shows them. What they rest on:
+``detection`` (polls, reactor, graph) and ``incident`` (the workflow that the graph starts) are what a user of Penstock
+writes; ``run`` wires and shows them. What they rest on:
 
     readings ──► polls ──► signals      what psutil tells, then with a memory, then as values
     baseline ──► judging                what is normal; which signals are judged by which rules

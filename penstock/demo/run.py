@@ -113,7 +113,7 @@ class Demo:
 
     async def _look_back(self) -> None:
         """Count what earlier demos have left, and follow what they have not ended."""
-        new = set(self._incidents.ids)
+        new = {line.id for line in self._incidents.lines() if not line.recovered}
         async for run in self._app.runs(incident):
             self._earlier += run.id not in new
             if run.status == "running" and run.id not in new:
