@@ -76,6 +76,12 @@ WAITS_IN_THREADS = READS_TIME | {
 STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task group"}
 
 CATCHES_ALL = {
+    "accumulators/feeding.py": "a poll is user code: what it raises becomes health, then the supervisor's",
+    "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
+    "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
+    "penstock/session.py": "whatever keeps an app from opening, what is open already is closed; raised again",
+    "reactors/flights.py": "graphs are user code: one that raises must not keep the others from running",
+    "reactors/live.py": "graphs and key functions are user code: one bad value must not stop the next",
     "penstock/cli/loading.py": "importing the module of an app runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
