@@ -12,11 +12,7 @@ from sqlalchemy import Table, bindparam, select
 from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.errors import InvariantError
-from penstock.runtime.store.engine import Query
-from penstock.runtime.store.kinds import Values
-from penstock.runtime.store.rows import FiringRow, InboxRow, LetterRow, LogRow, from_micros, to_micros
-from penstock.runtime.store.schema import DOMAINS, FIRINGS, INBOX, LOG, STATE
-from penstock.runtime.store.statements import (
+from penstock.runtime.store.domain_statements import (
     ADD_INBOX,
     ADD_LETTER,
     APPEND_LOG,
@@ -32,6 +28,10 @@ from penstock.runtime.store.statements import (
     TAKE_DOMAIN,
     TRIM_LOG,
 )
+from penstock.runtime.store.engine import Query
+from penstock.runtime.store.kinds import Values
+from penstock.runtime.store.rows import FiringRow, InboxRow, LetterRow, LogRow, from_micros, to_micros
+from penstock.runtime.store.schema import DOMAINS, FIRINGS, INBOX, LOG, STATE
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 

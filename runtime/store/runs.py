@@ -20,8 +20,7 @@ from penstock.runtime.store.rows import (
     run_name,
     to_micros,
 )
-from penstock.runtime.store.schema import EVENTS, RUNS, TASKS
-from penstock.runtime.store.statements import (
+from penstock.runtime.store.run_statements import (
     APPEND_EVENTS,
     CLAIM_RUNS,
     FENCE_RUN,
@@ -31,6 +30,7 @@ from penstock.runtime.store.statements import (
     RELEASE_RUN,
     RUN_COLUMNS,
 )
+from penstock.runtime.store.schema import EVENTS, RUNS, TASKS
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 

@@ -6,8 +6,17 @@ from itertools import chain
 
 import pytest
 from hypothesis import given, strategies as st
+from sqlalchemy.dialects import postgresql
 
-from penstock.runtime.store import checkpoints, commands, letters, runs, statements
+from penstock.runtime.store import (
+    checkpoints,
+    commands,
+    domain_statements,
+    letters,
+    run_statements,
+    runs,
+    statements,
+)
 from penstock.runtime.store.engine import Query
 from penstock.runtime.store.kinds import Kind
 from penstock.runtime.store.migrations import MIGRATIONS
@@ -21,8 +30,10 @@ from penstock.runtime.store.sqlite_driver import (
     compile_query,
     statement_text,
 )
+from penstock.runtime.store.statements import given_table
 
-KINDS = [kind for kind in [*vars(statements).values(), *statements.MOVES] if isinstance(kind, Kind)]
+NAMES = vars(statements) | vars(domain_statements) | vars(run_statements)
+KINDS = [kind for kind in [*NAMES.values(), *domain_statements.MOVES] if isinstance(kind, Kind)]
 QUERIES = [
     (f"{module.__name__.rpartition('.')[2]}.{name}", query)
     for module in (checkpoints, commands, letters, runs)
@@ -59,6 +70,12 @@ def test_a_kind_finds_its_rows_by_an_index(database: sqlite3.Connection, kind: K
     assert found <= SMALL | SCANS.get(kind.name, set())
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_same_source_compiles_for_the_other_dialect(kind: Kind) -> None:
+    text = str(kind.build(given_table(kind.columns)).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    assert "given" in text
+
+
 @pytest.mark.parametrize(("name", "query"), QUERIES)
 def test_a_query_finds_its_rows_by_an_index(database: sqlite3.Connection, name: str, query: Query[object]) -> None:
     text, constants = compile_query(query.statement)
@@ -83,4 +100,4 @@ def test_all_statements_fit_the_cache_of_the_driver() -> None:
 
 
 def test_a_statement_is_the_same_text_each_time() -> None:
-    assert statement_text(statements.PUT_TASK, 64) is statement_text(statements.PUT_TASK, 64)
+    assert statement_text(run_statements.PUT_TASK, 64) is statement_text(run_statements.PUT_TASK, 64)
