@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from penstock.runtime.store.kinds import Kind, Role, Values
 from penstock.runtime.store.unit import Unit
 
-#: Their outcome goes back to the unit of the row.
-ANSWERING = {Role.NUMBERED, Role.RETURNS}
+#: Roles whose outcome goes back to the unit of the row. Compared by identity: hashing an enum is slow.
+NUMBERED, RETURNS = Role.NUMBERED, Role.RETURNS
 #: The parts of a wave, in the order in which they run: a kind, its rows, and for some roles the unit of each row.
 Parts = list[tuple[Kind, list[Values], list[Unit]]]
 
@@ -54,15 +54,17 @@ class Wave:
                 self._once.setdefault(kind, {})[row] = None
             else:
                 self._rows.setdefault(kind, []).append(row)
-                if kind.role in ANSWERING:
+                if kind.role is NUMBERED or kind.role is RETURNS:
                     self._units.setdefault(kind, []).append(unit)
 
             if kind.ordered:
                 ranks = self._reached.setdefault(kind.slot, {})
                 key = kind.key(row)
-                ranks[key] = max(ranks.get(key, 0), kind.rank)
+                if kind.rank > ranks.get(key, 0):
+                    ranks[key] = kind.rank
 
-            self.closed |= kind.alone
+            if kind.alone:
+                self.closed = True
 
     def parts(self) -> Parts:
         """Return what to run, in order."""

@@ -95,6 +95,10 @@ def compile_query(statement: ClauseElement) -> tuple[str, Mapping[str, object]]:
 
 def chunks(rows: Sequence[Values], columns: int) -> Iterator[Sequence[Values]]:
     """Cut rows into the sizes for which there are statements, few and large ones."""
+    if len(rows) == 1:
+        yield rows  # a lone caller waits for it
+        return
+
     start, largest = 0, MAX_PARAMETERS // columns
     for size in SIZES:
         while size <= largest and len(rows) - start >= size:

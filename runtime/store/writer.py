@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from penstock.runtime.clock import Activity
-from penstock.runtime.errors import StoreError, StoreUnavailable
+from penstock.runtime.errors import AppError, StoreError, StoreUnavailable
 from penstock.runtime.observe import Observer, StoreRetried
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.store.commits import Commit, Faults
@@ -231,7 +231,10 @@ class Writer:
         self._tries += 1
         self._retries += 1
         self._observer(StoreRetried(store=self._engine.name, attempt=self._tries, delay=delay, error=str(trouble)))
-        self._timer = self._scheduler.after(delay, self._try_again)
+        try:
+            self._timer = self._scheduler.after(delay, self._try_again)
+        except AppError:  # the scheduler is closed: nothing would ever wake us
+            self._fail(trouble)
 
     def _try_again(self) -> None:
         self._timer = None
