@@ -5,7 +5,7 @@ the next step at once when a task ends, and writes it through to the store befor
 """
 
 from penstock.workflows.context import Context as Context
-from penstock.workflows.task import Invocable as Invocable, Task as Task
+from penstock.workflows.task import Task as Task
 from penstock.workflows.workflow import Workflow as Workflow, task as task
 
-__all__ = ["Context", "Invocable", "Task", "Workflow", "task"]
+__all__ = ["Context", "Task", "Workflow", "task"]

@@ -11,10 +11,10 @@ import msgspec
 
 from penstock.runtime.calls import EMPTY, Function, Parameter, describe_type
 from penstock.runtime.codec import Codec
-from penstock.runtime.errors import DefinitionError
+from penstock.runtime.errors import DefinitionError, TaskFailed
 from penstock.runtime.forms import union_members
 from penstock.workflows.context import Context
-from penstock.workflows.task import Argument
+from penstock.workflows.task import Argument, Task
 
 _ANYTHING = (EMPTY, object, typing.Any)
 
@@ -71,17 +71,17 @@ class Bound(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def values_for(arguments: Iterable[Argument], context: Context) -> tuple[list[object], dict[str, object]]:
+def values_for(task: Task, context: Context) -> tuple[list[object], dict[str, object]]:
     """Return the positional and the keyword arguments of one call.
 
     Raises:
-        KeyError: A key that the function cannot do without is not in the context.
+        TaskFailed: A key that the function cannot do without is not in the context.
         DecodeError: A value does not have the parameter's type.
     """
     positional: list[object] = []
     named: dict[str, object] = {}
-    for argument in arguments:
-        value = _value(argument, context)
+    for argument in task.arguments:
+        value = _value(task, argument, context)
         if argument.by_keyword:
             named[argument.name] = value
         else:
@@ -100,15 +100,17 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"there is {', '.join(map(repr, known))}" if known else "there is none"
 
 
-def _value(argument: Argument, context: Context) -> object:
+def _value(task: Task, argument: Argument, context: Context) -> object:
     if argument.key is None:
         return context
 
     if argument.key not in context:
         if argument.default is EMPTY:
-            raise KeyError(
-                f"the context has no {argument.key!r} for parameter {argument.name!r}: "
-                "set it upstream, or give the parameter a default"
+            raise TaskFailed(
+                task.workflow,
+                task.name,
+                f"the context has no {argument.key!r} for its parameter {argument.name!r}: "
+                "set it upstream, or give the parameter a default",
             )
 
         return argument.default

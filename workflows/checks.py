@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from penstock.graphs.graph import ComputationGraph
 from penstock.workflows.binding import Key, bind, fields_of, nearest
 from penstock.workflows.plan import Plan, find_cycle, topological
-from penstock.workflows.task import Argument, Declaration, Dependency, Invocable, Task, TaskFunction, name_problem
+from penstock.workflows.task import Argument, Declaration, Dependency, Task, TaskFunction, name_problem
 
 
 class Checked(NamedTuple):
@@ -102,18 +103,23 @@ class Checker:
         self.problems += [f"{where}: produces={name!r} is an empty key" for name in keys if not name]
         return {**keys, **returned, **self._terminals(where, declaration.invokes)}
 
-    def _terminals(self, where: str, graph: Invocable | None) -> dict[str, Key]:
+    def _terminals(self, where: str, graph: ComputationGraph | None) -> dict[str, Key]:
         if graph is None:
             return {}
 
         if graph.reactor is not None:
             self.problems.append(
-                f"{where} invokes graph {graph.name!r}, which a reactor fires: "
+                f"{where} invokes graph {graph.name!r}, which reactor {graph.reactor.name!r} fires: "
                 "a task invokes a graph that is declared with inputs= instead of reactor="
             )
             return {}
 
         found = graph.check()
+        if graph.starts:
+            found.append(
+                f"node {next(iter(graph.starts))!r} has starts=: only a graph that a reactor fires starts runs"
+            )
+
         self.problems += [f"{where} invokes graph {graph.name!r}: {problem}" for problem in found]
         return {} if found else {name: Key(name, type_) for name, type_ in graph.terminals.items()}
 
@@ -121,6 +127,7 @@ class Checker:
         self, declaration: Declaration, needs: Mapping[str, tuple[str, ...]], produced: Mapping[str, Mapping[str, Key]]
     ) -> Task:
         return Task(
+            workflow=self.workflow,
             name=declaration.name,
             fn=declaration.fn,
             is_async=declaration.function is not None and declaration.function.is_async,

@@ -13,8 +13,12 @@ class Plan:
     Attributes:
         tasks: In declared topological order: as declared, unless a dependency demands otherwise.
         names: Their names.
+        position: The position of each task, by name.
+        needs: By position, how many tasks it waits for.
         dependencies: By position, what the task waits for, in declared order of the dependencies.
         dependents: By position, what waits for the task, in order.
+        feeds: By position, whether something waits for this task alone: its context is the one that the task left.
+        single_leaf: The only task that nothing waits for; its context is the output.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -26,12 +30,16 @@ class Plan:
         self.dependencies: tuple[tuple[int, ...], ...] = tuple(
             tuple(self.position[name] for name in task.dependencies) for task in self.tasks
         )
+        self.needs: tuple[int, ...] = tuple(map(len, self.dependencies))
         dependents: list[list[int]] = [[] for _ in order]
         for at, needs in enumerate(self.dependencies):
             for need in needs:
                 dependents[need].append(at)
 
         self.dependents: tuple[tuple[int, ...], ...] = tuple(map(tuple, dependents))
+        self.feeds: tuple[bool, ...] = tuple(any(self.needs[at] == 1 for at in after) for after in self.dependents)
+        leaves = [at for at, after in enumerate(self.dependents) if not after]
+        self.single_leaf: int | None = leaves[0] if len(leaves) == 1 else None
 
     @cached_property
     def ancestors(self) -> tuple[int, ...]:

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 
-from penstock.graphs.result import GraphResult
+from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.calls import Function
 
 #: A function of the user.
@@ -15,38 +14,6 @@ TaskFunction = Callable[..., object]
 Dependency = TaskFunction | str
 
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,198}[^\s\x00-\x1f\x7f])?")
-
-
-class Invocable(Protocol):
-    """What a task may name in ``invokes=``: a computation graph without a reactor."""
-
-    @property
-    def name(self) -> str:
-        """The name of the graph."""
-        ...
-
-    @property
-    def reactor(self) -> object | None:
-        """The reactor that fires the graph; only without one may a task invoke it."""
-        ...
-
-    @property
-    def inputs(self) -> Mapping[str, object]:
-        """The declared inputs with their types."""
-        ...
-
-    @property
-    def terminals(self) -> Mapping[str, object]:
-        """The nodes whose values are outputs, with their types."""
-        ...
-
-    def check(self) -> list[str]:
-        """Return what is wrong with the graph."""
-        ...
-
-    async def run(self, **inputs: object) -> GraphResult:
-        """Traverse the graph; the inputs are checked and converted."""
-        ...
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -59,7 +26,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     problems: tuple[str, ...] = ()
     dependencies: Sequence[Dependency] = ()
     produces: Sequence[str] = ()
-    invokes: Invocable | None = None
+    invokes: ComputationGraph | None = None
 
     def replaces(self, other: "Declaration") -> bool:
         """Tell whether this is the other one, declared again by a notebook cell or script that was run again."""
@@ -83,6 +50,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Task(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A task of a checked workflow."""
 
+    workflow: str
     name: str
     fn: TaskFunction
     is_async: bool
@@ -91,7 +59,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     dependencies: tuple[str, ...]
     #: The keys that it declares to set, with their types.
     produces: Mapping[str, object]
-    invokes: Invocable | None = None
+    invokes: ComputationGraph | None = None
 
 
 def _origin(fn: TaskFunction) -> tuple[str, str]:

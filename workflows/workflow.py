@@ -7,6 +7,7 @@ from typing import Self, TypeVar, cast, overload
 
 from typing_extensions import override
 
+from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.calls import Function, caller_locals, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.effects import Start
@@ -14,7 +15,7 @@ from penstock.runtime.errors import DecodeError, DefinitionError, InputError
 from penstock.workflows.binding import fields_of, has_fields
 from penstock.workflows.checks import Checked, Checker
 from penstock.workflows.plan import Plan
-from penstock.workflows.task import Declaration, Dependency, Invocable, Task, TaskFunction, name_problem
+from penstock.workflows.task import Declaration, Dependency, Task, TaskFunction, name_problem
 from penstock.workflows.values import json_value, to_text
 from penstock.workflows.versions import code_version, structure_version
 
@@ -63,7 +64,7 @@ class Workflow:
         name: str | None = None,
         dependencies: Sequence[Dependency] = (),
         produces: Sequence[str] = (),
-        invokes: Invocable | None = None,
+        invokes: ComputationGraph | None = None,
     ) -> Callable[[F], F]: ...
 
     def task(
@@ -74,7 +75,7 @@ class Workflow:
         name: str | None = None,
         dependencies: Sequence[Dependency] = (),
         produces: Sequence[str] = (),
-        invokes: Invocable | None = None,
+        invokes: ComputationGraph | None = None,
     ) -> F | Callable[[F], F]:
         """Register a function as a task, and return it unchanged.
 
@@ -107,7 +108,7 @@ class Workflow:
         name: str | None = None,
         dependencies: Sequence[Dependency] = (),
         produces: Sequence[str] = (),
-        invokes: Invocable | None = None,
+        invokes: ComputationGraph | None = None,
     ) -> None:
         """Register a function as a task: what the decorators do.
 
@@ -187,7 +188,7 @@ class Workflow:
         return self.plan().tasks
 
     @property
-    def invoked(self) -> tuple[Invocable, ...]:
+    def invoked(self) -> tuple[ComputationGraph, ...]:
         """The graphs that tasks invoke; also of a workflow that has problems."""
         return tuple(each.invokes for each in self._declarations if each.invokes is not None)
 
@@ -281,7 +282,7 @@ def task(
     name: str | None = None,
     dependencies: Sequence[Dependency] = (),
     produces: Sequence[str] = (),
-    invokes: Invocable | None = None,
+    invokes: ComputationGraph | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -292,7 +293,7 @@ def task(
     name: str | None = None,
     dependencies: Sequence[Dependency] = (),
     produces: Sequence[str] = (),
-    invokes: Invocable | None = None,
+    invokes: ComputationGraph | None = None,
 ) -> F | Callable[[F], F]:
     """Register a function as a task of the workflow whose ``with`` block this is; see ``Workflow.task``.
 

@@ -1,0 +1,95 @@
+"""Workers on real stores in real files, in virtual time; a crash is an end without a close."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.runtime.observe import Fact
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.store import Store
+from penstock.runtime.threads import Threads
+from penstock.testing.clock import VirtualClock
+from penstock.testing.faults import FaultPoints
+from penstock.workflows.worker import Worker
+from penstock.workflows.workflow import Workflow
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def facts() -> list[Fact]:
+    return []
+
+
+@pytest.fixture
+def faults() -> FaultPoints:
+    return FaultPoints()
+
+
+@pytest.fixture
+def scheduler(clock: VirtualClock) -> Iterator[Scheduler]:
+    raised: list[BaseException] = []
+    scheduler = Scheduler(clock, on_error=raised.append)
+    yield scheduler
+    scheduler.close()
+    assert raised == []
+
+
+class Machine:
+    """A machine with one file, on which one process after the other runs a store and a worker."""
+
+    def __init__(self, folder: Path, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints) -> None:
+        self.url = f"sqlite:///{folder}/store.db"
+        self.scheduler = scheduler
+        self.facts = facts
+        self.faults = faults
+        self.store: Store | None = None
+        self.worker: Worker | None = None
+        self.mistakes: list[BaseException] = []
+
+    async def open(self, *workflows: Workflow, limit: int = 64, recover: bool = True) -> Worker:
+        """Start a process; the one that ran before ends as if it had been killed."""
+        await self.kill()
+        scheduler, activity = self.scheduler, self.scheduler.clock.activity
+        self.store = await Store.open(self.url, scheduler=scheduler, activity=activity, faults=self.faults)
+        threads = Threads("tasks", 4, activity=activity, inline=True)
+        self.worker = Worker(
+            self.store,
+            scheduler,
+            threads,
+            self.facts.append,
+            max_concurrent_tasks=limit,
+            on_error=self.mistakes.append,
+        )
+        for workflow in workflows:
+            self.worker.register(workflow)
+
+        if recover:
+            await self.worker.recover()
+
+        return self.worker
+
+    async def kill(self) -> None:
+        """Take the process away: the store first, so that nothing that still runs can write."""
+        if self.store is not None:
+            await self.store.close()
+
+        if self.worker is not None:
+            await self.worker.drain(0.0)
+
+        self.store = self.worker = None
+
+
+@pytest.fixture
+async def machine(
+    tmp_path: Path, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints
+) -> AsyncIterator[Machine]:
+    machine = Machine(tmp_path, scheduler, facts, faults)
+    yield machine
+    await machine.kill()
+    assert machine.mistakes == []
+    assert scheduler.clock.activity.count == 0

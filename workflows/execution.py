@@ -1,0 +1,137 @@
+"""One attempt at a task: the context it gets, its body, the graph it invokes, and what it leaves behind."""
+
+import asyncio
+import traceback
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from penstock.runtime.calls import describe_type
+from penstock.runtime.errors import TaskFailed
+from penstock.runtime.threads import Threads
+from penstock.workflows.binding import has_fields, values_for
+from penstock.workflows.context import Context
+from penstock.workflows.delta import Delta, apply, diff
+from penstock.workflows.task import Task
+from penstock.workflows.values import mapping_from_text, to_text
+
+#: Characters of a traceback that are kept: the end of it.
+TRACEBACK = 8000
+
+
+class Success(msgspec.Struct, frozen=True):
+    """A task returned."""
+
+    delta: Delta
+    #: The context it left behind, as JSON text.
+    output: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A task raised, or did what it may not do."""
+
+    error: BaseException
+
+    @property
+    def text(self) -> str:
+        """What is stored: the class of the error and its sentence."""
+        return f"{type(self.error).__name__}: {self.error}"
+
+    @property
+    def traceback(self) -> str:
+        """Where it came from, without our own frames."""
+        return "".join(traceback.format_exception(self.error))[-TRACEBACK:]
+
+
+Outcome = Success | Failure
+
+
+async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
+    """Run a task once.
+
+    Args:
+        text: Its context as JSON text.
+
+    Raises:
+        asyncio.CancelledError: This coroutine's asyncio task was cancelled.
+    """
+    try:
+        context = await _body(task, Context.from_json(text), threads)
+        if task.invokes is not None:
+            await _invoke(task, context)
+
+        return _success(task, text, context)
+    except asyncio.CancelledError as error:
+        if _cancelled():
+            raise
+
+        return Failure(_caused(_refuse(task, "it cancelled itself; raise an error instead"), error))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise  # the process ends, or this coroutine is thrown away: nobody may write any more
+    except BaseException as error:  # noqa: BLE001 - a task body is user code; even an exit is its end, not ours
+        return Failure(error)
+
+
+async def _body(task: Task, context: Context, threads: Threads) -> Context:
+    positional, named = values_for(task, context)
+    if task.is_async:
+        result = await cast("asyncio.Future[object]", task.fn(*positional, **named))
+    else:
+        result = await threads.run(task.fn, *positional, **named)
+
+    return _accept(task, context, result)
+
+
+def _accept(task: Task, context: Context, result: object) -> Context:
+    """Bring what a body returned into the context."""
+    if result is None:
+        return context
+
+    if isinstance(result, Context):
+        return result
+
+    if isinstance(result, Mapping):
+        context.update(cast("Mapping[str, object]", result))
+    elif has_fields(type(result)):
+        context.update(cast("Mapping[str, object]", msgspec.to_builtins(result)))
+    else:
+        raise _refuse(
+            task,
+            f"it returned a value of type {describe_type(type(result))}; "
+            "return a mapping, a struct, the Context, or nothing",
+        )
+
+    return context
+
+
+async def _invoke(task: Task, context: Context) -> None:
+    """Traverse the graph with keys of the context; its terminals become keys."""
+    graph = task.invokes
+    if graph is not None:
+        result = await graph.run(**{name: context[name] for name in graph.inputs if name in context})
+        context.update(result.outputs)
+
+
+def _success(task: Task, text: str, context: Context) -> Success:
+    """Compare what was left behind with what was given."""
+    base = mapping_from_text(text)
+    try:
+        delta = diff(base, context)
+        return Success(delta, text if delta.empty else to_text(apply(base, delta)))
+    except (TypeError, ValueError) as error:
+        raise _refuse(task, str(error)) from error
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _refuse(task: Task, reason: str) -> TaskFailed:
+    return TaskFailed(task.workflow, task.name, reason)
+
+
+def _caused(error: TaskFailed, cause: BaseException) -> TaskFailed:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,268 @@
+"""A run in the memory of its owner."""
+
+import asyncio
+from datetime import datetime
+
+import msgspec
+
+from penstock.runtime.store.rows import RunRow, TaskRow, run_name
+from penstock.workflows.delta import Delta, delta_from_text, delta_to_text
+from penstock.workflows.events import Event, Kind
+from penstock.workflows.execution import Failure, Outcome, Success
+from penstock.workflows.merging import Contribution, Merged, merge
+from penstock.workflows.plan import Plan
+from penstock.workflows.planner import Commit, Progress, skip_reason
+from penstock.workflows.states import RunState, TaskState
+from penstock.workflows.values import mapping_from_text, to_text
+from penstock.workflows.workflow import Workflow
+
+#: How the states of memory look from outside: what is not committed has not happened.
+_SEEN = {
+    TaskState.RETURNED: TaskState.RUNNING,
+    TaskState.RAISED: TaskState.RUNNING,
+    TaskState.PASSED_OVER: TaskState.WAITING,
+}
+#: Decisions of one epoch; the number of a decision is unique and grows in all epochs together.
+DECISIONS = 2**32
+
+
+class Definition(msgspec.Struct, frozen=True, eq=False):
+    """A registered workflow, with what every run of it needs."""
+
+    workflow: Workflow
+    plan: Plan
+    structure_version: str
+    code_version: str
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> "Definition":
+        """Check a workflow.
+
+        Raises:
+            DefinitionError: Something is wrong with it.
+        """
+        return cls(workflow, workflow.plan(), workflow.structure_version, workflow.code_version)
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the body of a task ended."""
+
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+
+
+class LiveRun:
+    """One run and everything that the next step needs.
+
+    Attributes:
+        definition: Its workflow.
+        created: The row it was created with, or taken over.
+        number: Its id.
+        progress: Where its tasks stand.
+        endings: By position: how the bodies ended that are not committed yet.
+        rows: By position: the tasks that are committed, or known to run.
+        events: What happened since the last decision was written.
+        end: The row of the ended run, once that is committed.
+        gone: Why this owner has nothing to do with the run any more.
+        waiters: Woken when the run has ended or gone.
+    """
+
+    __slots__ = (
+        "_conflicts",
+        "_decisions",
+        "_deltas",
+        "_outputs",
+        "cause",
+        "created",
+        "definition",
+        "end",
+        "endings",
+        "events",
+        "gone",
+        "number",
+        "progress",
+        "rows",
+        "waiters",
+    )
+
+    def __init__(self, definition: Definition, created: RunRow) -> None:
+        """Bring a run into memory.
+
+        Raises:
+            msgspec.DecodeError: A stored delta is damaged.
+        """
+        plan = definition.plan
+        self.definition = definition
+        self.created = created
+        self.number = created.id
+        self.rows: dict[int, TaskRow] = {}
+        self.endings: dict[int, Ending] = {}
+        self.events: list[Event] = []
+        self.end: RunRow | None = None
+        self.gone: BaseException | None = None
+        #: The error of the first task that failed in this process.
+        self.cause: BaseException | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+        self._deltas: dict[int, Delta] = {}
+        self._outputs: dict[int, str] = {}
+        self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+        self._decisions = created.epoch * DECISIONS
+        self.progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
+
+    def _take_over(self, created: RunRow) -> dict[int, TaskState]:
+        """Read what is committed; a task that was only known to run did not."""
+        committed: dict[int, TaskState] = {}
+        for row in created.tasks:
+            task = self.definition.plan.position[row.task]
+            if row.status != TaskState.RUNNING:
+                self.rows[task] = row
+                committed[task] = TaskState(row.status)
+                self._deltas[task] = delta_from_text(row.delta)
+
+        return committed
+
+    @property
+    def name(self) -> str:
+        """The run's id as people write it."""
+        return run_name(self.number)
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow."""
+        return self.created.workflow
+
+    # -- contexts ------------------------------------------------------------------------------------------
+
+    def context_of(self, task: int, now: datetime) -> str:
+        """Return the context that a task gets, as JSON text: the input and the changes of all its ancestors."""
+        plan = self.definition.plan
+        needs = plan.dependencies[task]
+        if not needs:
+            return self.created.input
+
+        if len(needs) == 1 and needs[0] in self._outputs:  # it saw all the others
+            return self._outputs[needs[0]]
+
+        return self._merge(plan.ancestors[task], plan.names[task], now)
+
+    def output(self, now: datetime) -> str:
+        """Return the context in which all completed tasks come together, as JSON text."""
+        leaf = self.definition.plan.single_leaf
+        ending = self.endings.get(leaf) if leaf is not None else None
+        if ending is not None and isinstance(ending.outcome, Success):
+            return ending.outcome.output
+
+        return self._merge(-1, None, now)
+
+    def _merge(self, tasks: int, for_task: str | None, now: datetime) -> str:
+        ancestors = self.definition.plan.ancestors
+        wanted = (
+            Contribution(task, ancestors[task], delta) for task, delta in self._deltas.items() if tasks >> task & 1
+        )
+        merged = merge(mapping_from_text(self.created.input), wanted)
+        self._note_conflicts(merged, for_task, now)
+        return to_text(merged.values)
+
+    def _note_conflicts(self, merged: Merged, for_task: str | None, now: datetime) -> None:
+        """Tell each conflict once a run, not at each task that comes after it."""
+        names = self.definition.plan.names
+        for conflict in merged.conflicts:
+            tasks = tuple(names[task] for task in conflict.tasks)
+            if (conflict.path, tasks) not in self._conflicts:
+                self._conflicts.add((conflict.path, tasks))
+                self.events.append(
+                    Event(event="context_conflict", at=now, task=for_task, path=conflict.path, tasks=tasks)
+                )
+
+    # -- steps ---------------------------------------------------------------------------------------------
+
+    def ended(self, task: int, ending: Ending) -> None:
+        """Note how a body ended; nobody else may rely on it yet."""
+        self.endings[task] = ending
+        if isinstance(ending.outcome, Success):
+            self._deltas[task] = ending.outcome.delta
+            if self.definition.plan.feeds[task]:
+                self._outputs[task] = ending.outcome.output
+        elif self.cause is None:
+            self.cause = ending.outcome.error
+
+    def committed(self, commit: Commit) -> int:
+        """Note that outcomes are stored; return how many bodies had run for them."""
+        return sum(self.endings.pop(task, None) is not None for task in commit.tasks)
+
+    def next_decision(self) -> int:
+        """Number the next decision."""
+        self._decisions += 1
+        return self._decisions
+
+    def note(self, event: Kind, at: datetime, task: int | None = None, reason: str | None = None) -> None:
+        """Add an event to the next decision."""
+        name = None if task is None else self.definition.plan.names[task]
+        self.events.append(Event(event=event, at=at, task=name, reason=reason))
+
+    def finish(self, row: RunRow) -> None:
+        """End the run, and wake whoever waits for that."""
+        self.end = row
+        self.wake()
+
+    def go(self, reason: BaseException) -> None:
+        """Give the run up, and wake whoever waits for its end."""
+        self.gone = reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake the waiters."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self.waiters.clear()
+
+    # -- rows ----------------------------------------------------------------------------------------------
+
+    def task_row(self, task: int, now: datetime) -> TaskRow:
+        """Return the row of a task that has ended."""
+        name, ending = self.definition.plan.names[task], self.endings.get(task)
+        if ending is None:
+            reason = skip_reason(self.progress, task)
+            return TaskRow(
+                run_id=self.number, task=name, status=TaskState.SKIPPED, attempts=0, error=reason, finished_at=now
+            )
+
+        outcome = ending.outcome
+        return TaskRow(
+            run_id=self.number,
+            task=name,
+            status=TaskState.COMPLETED if isinstance(outcome, Success) else TaskState.FAILED,
+            delta=delta_to_text(outcome.delta) if isinstance(outcome, Success) else None,
+            error=outcome.text if isinstance(outcome, Failure) else None,
+            started_at=ending.started_at,
+            finished_at=ending.finished_at,
+        )
+
+    def failures(self) -> dict[str, str]:
+        """Return the errors of the failed tasks whose rows are written, in declared order."""
+        return {
+            self.rows[task].task: self.rows[task].error or ""
+            for task in sorted(self.rows)
+            if self.rows[task].status == TaskState.FAILED
+        }
+
+    def row(self) -> RunRow:
+        """Return the run as it looks from outside: what is not committed has not happened."""
+        return msgspec.structs.replace(self.end or self.created, tasks=tuple(self._seen()))
+
+    def _seen(self) -> list[TaskRow]:
+        plan, states = self.definition.plan, self.progress.states
+        return [
+            self.rows[task]
+            if task in self.rows and task not in self.endings
+            else TaskRow(run_id=self.number, task=name, status=_SEEN.get(states[task], states[task]), attempts=0)
+            for task, name in enumerate(plan.names)
+        ]
+
+    @property
+    def status(self) -> RunState:
+        """Where the run stands."""
+        return RunState.RUNNING if self.end is None else RunState(self.end.status)

@@ -1,0 +1,242 @@
+"""What happens next in a run: (progress, event) → decisions. Decides only; the worker carries out.
+
+The rules:
+
+- A task starts when everything it depends on is committed as completed.
+- When everything it depends on has ended and something of it failed or was skipped, it is skipped, in the same write
+  unit as the last of these ends; so are those that depend on it, down the DAG.
+- The end of a run is committed together with the last task that ends, and only when everything else is committed: that
+  unit is held back while others are on their way. A lone task thus costs one unit, and no run ends without its tasks.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from penstock.runtime.errors import InvariantError
+from penstock.workflows.plan import Plan
+from penstock.workflows.states import BARRED, TASK_TRANSITIONS, RunState, TaskState, TaskStep
+
+# -- events ------------------------------------------------------------------------------------------------
+
+
+class Began(msgspec.Struct, frozen=True):
+    """The run is in memory: created, or taken over from the store."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A ready task got its slot."""
+
+    task: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The body of a task returned, or raised."""
+
+    task: int
+    failed: bool
+
+
+class Interrupted(msgspec.Struct, frozen=True):
+    """The app stops, and a running task was cancelled."""
+
+    task: int
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What ``Commit`` asked for is in the store."""
+
+    tasks: tuple[int, ...]
+
+
+Event = Began | Started | Ended | Interrupted | Committed
+
+# -- decisions ---------------------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Run a task as soon as there is a slot."""
+
+    task: int
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Write the outcomes of tasks, and the end of the run, as one unit."""
+
+    tasks: tuple[int, ...]
+    #: The run's last state, when it is over with this unit.
+    end: RunState | None = None
+
+
+Decision = Start | Commit
+
+
+class Progress:
+    """How far a run is. Changed by ``decide`` alone.
+
+    Attributes:
+        plan: The DAG.
+        states: The state of each task, by position.
+        unended: How many tasks have not ended.
+        in_flight: How many tasks have ended and are on their way into the store.
+        held: The unit that ends the run, while it waits for what is in flight.
+        failed: Whether a task failed.
+        end: The run's last state, once its unit is on its way.
+    """
+
+    __slots__ = (
+        "barred",
+        "end",
+        "failed",
+        "held",
+        "in_flight",
+        "plan",
+        "states",
+        "uncommitted",
+        "undecided",
+        "unended",
+    )
+
+    def __init__(self, plan: Plan, committed: Mapping[int, TaskState] | None = None) -> None:
+        """Start a run, or take over one of which some tasks are committed."""
+        self.plan = plan
+        self.states = [TaskState.WAITING] * len(plan.tasks)
+        #: By position: how many of the tasks it depends on have not ended; are not committed.
+        self.undecided = list(plan.needs)
+        self.uncommitted = list(plan.needs)
+        #: By position: something that it depends on failed or was skipped.
+        self.barred = [False] * len(plan.tasks)
+        self.unended = len(plan.tasks)
+        self.in_flight = 0
+        self.held: tuple[int, ...] | None = None
+        self.failed = False
+        self.end: RunState | None = None
+        for task, state in (committed or {}).items():
+            self._restore(task, state)
+
+    def _restore(self, task: int, state: TaskState) -> None:
+        self.states[task] = state
+        self.unended -= 1
+        self.failed |= state is TaskState.FAILED
+        for dependent in self.plan.dependents[task]:
+            self.undecided[dependent] -= 1
+            self.uncommitted[dependent] -= 1
+            self.barred[dependent] |= state in BARRED
+
+
+def decide(progress: Progress, event: Event) -> list[Decision]:
+    """Take an event, and return what to do now.
+
+    Raises:
+        InvariantError: The event cannot happen in this state.
+    """
+    if isinstance(event, Ended):
+        return _ended(progress, event)
+
+    if isinstance(event, Committed):
+        return _committed(progress, event.tasks)
+
+    if isinstance(event, Began):
+        return _began(progress)
+
+    _step(progress, event.task, TaskStep.START if isinstance(event, Started) else TaskStep.INTERRUPT)
+    return []
+
+
+def _step(progress: Progress, task: int, step: TaskStep) -> TaskState:
+    state = TASK_TRANSITIONS.get((progress.states[task], step))
+    if state is None:
+        raise InvariantError(f"task {progress.plan.names[task]!r} is {progress.states[task]}: it cannot {step}")
+
+    progress.states[task] = state
+    return state
+
+
+def _began(progress: Progress) -> list[Decision]:
+    """Look at every task: nothing of a run that was taken over is under way."""
+    waiting = [task for task, state in enumerate(progress.states) if state is TaskState.WAITING]
+    passed = [task for task in waiting if progress.barred[task] and not progress.undecided[task]]
+    group = _pass_over(progress, passed)
+    ready = [task for task in waiting if not progress.uncommitted[task] and progress.states[task] is TaskState.WAITING]
+    decisions = _commit(progress, group) if group or not progress.unended else []
+    return [*decisions, *_start(progress, ready)]
+
+
+def _ended(progress: Progress, event: Ended) -> list[Decision]:
+    _step(progress, event.task, TaskStep.RAISE if event.failed else TaskStep.RETURN)
+    progress.failed |= event.failed
+    return _commit(progress, (event.task, *_pass_over(progress, _settle(progress, event.task))))
+
+
+def _settle(progress: Progress, task: int) -> list[int]:
+    """Count a task as ended; return the dependents that can only be skipped now."""
+    progress.unended -= 1
+    barred = progress.states[task] in BARRED
+    hopeless: list[int] = []
+    for dependent in progress.plan.dependents[task]:
+        progress.undecided[dependent] -= 1
+        progress.barred[dependent] |= barred
+        if progress.barred[dependent] and not progress.undecided[dependent]:
+            hopeless.append(dependent)
+
+    return hopeless
+
+
+def _pass_over(progress: Progress, tasks: Iterable[int]) -> tuple[int, ...]:
+    """Skip tasks, and those that depend on them; return all of them."""
+    stack = list(tasks)
+    passed: list[int] = []
+    while stack:
+        task = stack.pop()
+        _step(progress, task, TaskStep.SKIP)
+        passed.append(task)
+        stack += _settle(progress, task)
+
+    return tuple(sorted(passed))
+
+
+def _commit(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
+    if progress.unended:
+        progress.in_flight += len(tasks)
+        return [Commit(tasks)]
+
+    if progress.in_flight:
+        progress.held = tasks
+        return []
+
+    progress.in_flight += len(tasks)
+    progress.end = RunState.FAILED if progress.failed else RunState.COMPLETED
+    return [Commit(tasks, progress.end)]
+
+
+def _committed(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
+    progress.in_flight -= len(tasks)
+    ready: list[int] = []
+    for task in tasks:
+        _step(progress, task, TaskStep.COMMIT)
+        for dependent in progress.plan.dependents[task]:
+            progress.uncommitted[dependent] -= 1
+            if not (progress.uncommitted[dependent] or progress.barred[dependent]):
+                ready.append(dependent)
+
+    if progress.held is not None and not progress.in_flight:
+        held, progress.held = progress.held, None
+        return _commit(progress, held)
+
+    return _start(progress, ready)
+
+
+def _start(progress: Progress, tasks: Iterable[int]) -> list[Decision]:
+    decisions: list[Decision] = []
+    for task in tasks:
+        _step(progress, task, TaskStep.READY)
+        decisions.append(Start(task))
+
+    return decisions
+
+
+def skip_reason(progress: Progress, task: int) -> str:
+    """Return why a task is skipped: the first of what it depends on that failed or was skipped."""
+    need = next(need for need in progress.plan.dependencies[task] if progress.states[need] in BARRED)
+    failed = progress.states[need] in {TaskState.RAISED, TaskState.FAILED}
+    return f"{progress.plan.names[need]!r}, which it depends on, {'failed' if failed else 'was skipped'}"

@@ -1,0 +1,151 @@
+"""Which tasks run: a bounded number at once, the others in the order in which they became ready.
+
+A slot is taken when a body starts and given back when its outcome is committed, so that what has ended but is not
+stored is bounded as well.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from penstock.runtime.scheduler import Scheduler, Timer
+from penstock.runtime.tasks import Tasks
+from penstock.runtime.threads import Threads
+from penstock.workflows.execution import Outcome, attempt
+from penstock.workflows.live import LiveRun
+
+#: Seconds after which a running task is written down as running.
+LONG = 1.0
+
+
+class Execution:
+    """A body that runs."""
+
+    __slots__ = ("handle", "live", "noted", "since", "started_at", "task")
+
+    def __init__(self, live: LiveRun, task: int, started_at: datetime, since: float) -> None:
+        self.live = live
+        self.task = task
+        self.started_at = started_at
+        #: Monotonic seconds.
+        self.since = since
+        #: Whether it is written down as running.
+        self.noted = False
+        self.handle: asyncio.Task[None] | None = None
+
+
+class Slots:
+    """Runs the bodies of tasks.
+
+    Args:
+        limit: How many at once.
+        started: Told before a body starts.
+        ended: Told how a body ended; ``None`` when it was interrupted. The slot stays taken until ``give_back``.
+        long: Told the bodies that have been running for a while, once each.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        scheduler: Scheduler,
+        threads: Threads,
+        tasks: Tasks,
+        started: Callable[[Execution], None],
+        ended: Callable[[Execution, Outcome | None], None],
+        long: Callable[[list[Execution]], None],
+    ) -> None:
+        self.limit = limit
+        self.closed = False
+        self._scheduler = scheduler
+        self._clock = scheduler.clock
+        self._threads = threads
+        self._tasks = tasks
+        self._started, self._ended, self._long = started, ended, long
+        self._queue: deque[tuple[LiveRun, int]] = deque()
+        self._running: set[Execution] = set()
+        self._taken = 0
+        self._watch: Timer | None = None
+
+    @property
+    def running(self) -> int:
+        """How many bodies run."""
+        return len(self._running)
+
+    @property
+    def taken(self) -> int:
+        """How many slots are taken: by bodies, and by outcomes on their way into the store."""
+        return self._taken
+
+    @property
+    def queued(self) -> int:
+        """How many tasks are ready and wait for a slot."""
+        return len(self._queue)
+
+    def put(self, live: LiveRun, task: int) -> None:
+        """Let a task start as soon as there is a slot; call ``fill`` when all are put."""
+        self._queue.append((live, task))
+
+    def give_back(self, number: int = 1) -> None:
+        """Give slots back; call ``fill`` then."""
+        self._taken -= number
+
+    def fill(self) -> None:
+        """Start what may start."""
+        while self._queue and self._taken < self.limit and not self.closed:
+            live, task = self._queue.popleft()
+            if live.gone is None:
+                self._start(Execution(live, task, self._clock.now(), self._clock.monotonic()))
+
+        if self._running and self._watch is None:
+            self._watch = self._scheduler.after(LONG, self._look)
+
+    def cancel(self, live: LiveRun | None = None) -> None:
+        """Interrupt the bodies of a run, or all of them."""
+        for execution in [*self._running]:
+            if execution.handle is not None and (live is None or execution.live is live):
+                execution.handle.cancel()
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        self.closed = True
+        self._queue.clear()
+
+    def stop_watching(self) -> None:
+        """Forget the timer."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _start(self, execution: Execution) -> None:
+        self._taken += 1
+        self._running.add(execution)
+        self._started(execution)
+        execution.handle = self._tasks.start(self._carry_out(execution))
+
+    async def _carry_out(self, execution: Execution) -> None:
+        live = execution.live
+        task = live.definition.plan.tasks[execution.task]
+        outcome: Outcome | None = None
+        try:
+            outcome = await attempt(task, live.context_of(execution.task, execution.started_at), self._threads)
+        except asyncio.CancelledError:
+            outcome = None  # ours alone: a body that cancels itself fails
+
+        self._running.discard(execution)
+        self._ended(execution, outcome)
+
+    def _look(self) -> None:
+        """Find what runs long; one timer for all bodies."""
+        self._watch = None
+        bound = self._clock.monotonic() - LONG
+        long = [execution for execution in self._running if not execution.noted and execution.since <= bound]
+        for execution in long:
+            execution.noted = True
+
+        if long:
+            self._long(long)
+
+        if any(not execution.noted for execution in self._running):
+            self._watch = self._scheduler.after(LONG, self._look)
