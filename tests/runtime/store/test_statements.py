@@ -91,8 +91,8 @@ def test_rows_are_cut_into_a_few_known_sizes(rows: int, columns: int) -> None:
     assert all(len(part) in SIZES and len(part) * columns <= MAX_PARAMETERS for part in parts)
 
 
-def test_a_thousand_rows_are_six_statements() -> None:
-    assert [len(part) for part in chunks([(0,) * 17] * 1000, 17)] == [512, 256, 128, 64, 32, 8]
+def test_a_thousand_rows_are_seven_statements() -> None:
+    assert [len(part) for part in chunks([(0,) * 17] * 1000, 17)] == [256, 256, 256, 128, 64, 32, 8]
 
 
 def test_all_statements_fit_the_cache_of_the_driver() -> None:
