@@ -23,6 +23,8 @@ from penstock.runtime.errors import AppError, ChannelFull, DecodeError
 #: Name of the reactor in whose asynchronous firing the current code runs.
 INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=None)
 
+#: The input of a reactor: takes values without the boundary around them, which is built only when somebody listens.
+Taker = Callable[[object], None]
 Listener = Callable[[Boundary], None]
 Health = Literal["starting", "live", "disconnected", "ended"]
 
@@ -98,9 +100,9 @@ class LiveAccumulator:
         "_convert",
         "_event_class",
         "_journal",
-        "_listeners",
         "_memory",
         "_stored_memory",
+        "_takers",
         "_value_class",
         "capacity",
         "changed",
@@ -142,7 +144,7 @@ class LiveAccumulator:
         self._journal = journal
         self.gate = gate
         self.capacity = definition.capacity or capacity
-        self._listeners: tuple[Listener, ...] = ()
+        self._takers: tuple[Taker, ...] = ()
         self._memory: Memory[object] | None = None
         if isinstance(definition, StreamAccumulator):
             self._memory = cast("StreamAccumulator[object, object]", definition).memory
@@ -179,13 +181,17 @@ class LiveAccumulator:
         """Stand in for the function of a polling accumulator: its answers come in as they are to go out."""
         return event
 
+    def feed(self, take: Taker) -> None:
+        """Call a reactor's input with each value, after those that were there before."""
+        self._takers = (*self._takers, take)
+
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each boundary, after those that were there before."""
-        self._listeners = (*self._listeners, listener)
+        self.feed(lambda value: listener(Boundary(self.name, self.sequence, value)))
 
     # -- the hot path --------------------------------------------------------------------------------------
 
-    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+    def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
         """Process one event; False asks whoever brings events to await ``ready`` (this one was taken)."""
         self.events = events = self.events + 1
         if not events & SLICE_EVENTS:
@@ -195,9 +201,10 @@ class LiveAccumulator:
             self._note()
 
         event: object = UNREAD
+        call = self._call
         try:
             event = payload if type(payload) is self._event_class else self._convert(payload)
-            value = self._call(event)
+            value = call(event)
             if type(value) is not self._value_class and value is not None:
                 value = self._conform(value)
         except Exception as error:  # noqa: BLE001 (user code; one bad event must not stop the next)
@@ -210,10 +217,9 @@ class LiveAccumulator:
         if value is None:
             self.filtered += 1
         else:
-            self.sequence = sequence = self.sequence + 1
-            boundary = Boundary(self.name, sequence, value)
-            for listener in self._listeners:
-                listener(boundary)
+            self.sequence += 1
+            for take in self._takers:
+                take(value)
 
         return not self.gate.shut
 
@@ -383,11 +389,16 @@ class LiveAccumulator:
         """Return the last position that was taken, by partition."""
         return dict(self.positions)
 
+    @property
+    def boundaries(self) -> int:
+        """How many boundaries went out since the app started."""
+        return self.events - self.filtered - self.undecodable - self.failed
+
     def statistics(self) -> AccumulatorStatistics:
         """Return what happened since the app started."""
         return AccumulatorStatistics(
             events=self.events,
-            boundaries=self.events - self.filtered - self.undecodable - self.failed,
+            boundaries=self.boundaries,
             filtered=self.filtered,
             undecodable=self.undecodable,
             failed=self.failed,

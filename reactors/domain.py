@@ -126,7 +126,7 @@ class Domain:
         }
         for reactor in self.reactors.values():
             for name in reactor.inputs.accumulators:
-                self.accumulators[name].listen(reactor.listener(name))
+                reactor.join(self.accumulators[name])
 
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
         self._parts: list[Part] = []

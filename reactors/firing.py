@@ -30,8 +30,8 @@ NOWHERE = Anchor(datetime(1970, 1, 1, tzinfo=UTC), 0.0)
 class Firing(msgspec.Struct, frozen=True):
     """One decision to run. Positional, because it is built a million times a second."""
 
-    #: ``<reactor>:<epoch>-<sequence>``; never used for another snapshot.
-    id: str
+    #: The id but for the sequence number; the text of most ids is never asked for.
+    series: str
     #: Name of the reactor.
     reactor: str
     key: Key
@@ -42,6 +42,13 @@ class Firing(msgspec.Struct, frozen=True):
     #: When it was decided, in seconds of the clock's monotonic scale.
     moment: float = 0.0
     anchor: Anchor = NOWHERE
+    #: Number among the firings of the reactor in its epoch; None when ``series`` is the whole id.
+    sequence: int | None = None
+
+    @property
+    def id(self) -> str:
+        """``<reactor>:<epoch>-<sequence>``; never used for another snapshot."""
+        return self.series if self.sequence is None else f"{self.series}{self.sequence}"
 
     @property
     def at(self) -> datetime:

@@ -23,7 +23,8 @@ class Slot:
 
     Attributes:
         key: What tells it apart.
-        values: The newest value of each input that has one, by name; broadcast values stand in the reactor.
+        values: The newest value of each input that has one, by name; broadcast values stand in the reactor. Replaced by
+            another mapping when a value comes, never changed: firings hold it as their snapshot.
         dirty: Bits of the inputs that are new since the last firing.
         flight: The firing in flight, or waiting to be tried again; None when idle.
         changed: Whether it differs from what the store holds.
@@ -104,3 +105,7 @@ class Flight:
             self.timer = None
 
         self.idle = self.yields = self.ripe = False
+
+
+#: Holds a key while its graphs run in-line.
+INLINE = Flight(Firing("", "", None, {}, frozenset()), Slot(None), 0)

@@ -9,9 +9,9 @@ import msgspec
 from penstock.reactors.firing import Firing
 from penstock.runtime.histogram import Histogram
 
-#: Of the firings of a burst one in this many (and one more) is measured: a mask …
-UNMEASURED = 15
-#: … and a firing belongs to a burst when it follows a measured one within this many seconds.
+#: Of the firings of a burst one in this many (and one more) is noted: a mask …
+BURST_MASK = 63
+#: … and a firing belongs to a burst when it follows a noted one within this many seconds.
 BURST_GAP = 0.0005
 
 
@@ -19,21 +19,21 @@ class Fired(msgspec.Struct, frozen=True):
     """One firing that is over, for whoever looks back."""
 
     firing: Firing
-    #: From the decision to the end of the last graph; None when it was not measured, in a burst.
-    seconds: float | None
+    #: From the decision to the end of the last graph.
+    seconds: float
     #: By graph; None when all were done.
     errors: Mapping[str, Exception] | None
 
 
 class History:
-    """Remembers firings. In a burst only some are measured: measuring costs as much as a small graph.
+    """Measures and remembers firings; of those in a burst only some: it costs as much as a small graph.
 
     Attributes:
-        count: Firings that are over.
+        measure_from: A firing that was decided before this belongs to a burst.
         latency: Seconds from the decision to the end of those that were measured.
     """
 
-    __slots__ = ("_ended", "_fired", "_measure_from", "_monotonic", "count", "latency")
+    __slots__ = ("_ended", "_fired", "_monotonic", "latency", "measure_from")
 
     def __init__(self, monotonic: Callable[[], float], length: int, ended: Callable[[float], None]) -> None:
         """Begin with nothing.
@@ -41,36 +41,23 @@ class History:
         Args:
             monotonic: Tells the time.
             length: Firings that are remembered.
-            ended: Told when a firing that was measured has ended.
+            ended: Told when a firing that is measured has ended.
         """
         self._ended = ended
         self._monotonic = monotonic
-        self._fired: deque[Fired | Firing] = deque(maxlen=length)
-        self._measure_from = -math.inf
-        self.count = 0
+        self._fired: deque[Fired] = deque(maxlen=length)
+        self.measure_from = -math.inf
         self.latency = Histogram()
 
-    def note(self, firing: Firing) -> None:
-        """Note the end of a firing without errors; the hot path."""
-        self.count = count = self.count + 1
-        if firing.moment > self._measure_from or not count & UNMEASURED:
-            end = self._monotonic()
-            self._measure_from = end + BURST_GAP
-            self._ended(end)
-            self._measure(firing, end, None)
-        else:
-            self._fired.append(firing)
-
-    def close(self, firing: Firing, errors: Mapping[str, Exception] | None) -> None:
-        """Note the end of a firing that was in flight."""
-        self.count += 1
-        self._measure(firing, self._monotonic(), errors)
-
-    def _measure(self, firing: Firing, end: float, errors: Mapping[str, Exception] | None) -> None:
+    def close(self, firing: Firing, errors: Mapping[str, Exception] | None = None) -> None:
+        """Note the end of a firing."""
+        end = self._monotonic()
         seconds = end - firing.moment
+        self.measure_from = end + BURST_GAP
         self.latency.record(seconds)
         self._fired.append(Fired(firing, seconds, errors))
+        self._ended(end)
 
     def newest_first(self) -> list[Fired]:
         """Return the last firings."""
-        return [fired if isinstance(fired, Fired) else Fired(fired, None, None) for fired in reversed(self._fired)]
+        return list(reversed(self._fired))

@@ -1,6 +1,6 @@
 """A reactor at work in an app: the step from a boundary to a firing.
 
-A listener is the hot path. It puts the value into the cache of its key, raises the input's flag, and when the criteria
+A taker is the hot path. It puts the value into the cache of its key, raises the input's flag, and when the criteria
 hold and the key is free, fires: graphs of plain functions at once, in-line; those that wait on the reactor's own
 tasks. Snapshot and clearing of the flags are one synchronous step, so no boundary can fall between them. A busy key
 only raises flags, which are looked at again when its firing lands: the newest value of a key is always fired, older
@@ -17,14 +17,15 @@ import msgspec
 
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.live import Letter, Listener
+from penstock.accumulators.live import Letter, LiveAccumulator, Taker
 from penstock.reactors.due import Due
-from penstock.reactors.firing import Anchor, Firing, Key, Subscriber
-from penstock.reactors.flight import Flight, Slot
+from penstock.reactors.firing import Anchor, Firing, Key, Outcome, Subscriber
+from penstock.reactors.flight import INLINE, Flight, Slot
 from penstock.reactors.flights import Errors, Flights
-from penstock.reactors.history import Fired, History
+from penstock.reactors.history import BURST_MASK, Fired, History
 from penstock.reactors.inputs import Inputs, keyer
 from penstock.reactors.keys import Keys
+from penstock.reactors.lane import Lane
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
@@ -33,16 +34,13 @@ from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
 
-#: Holds a key while its graphs run in-line.
-INLINE = Flight(Firing("", "", None, {}, frozenset()), Slot(None), 0)
-
 
 class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """What a reactor has done since the app started."""
 
     #: Boundaries that came in.
     boundaries: int
-    #: Firings that are over.
+    #: Firings decided; one that was in flight before the start is not counted again.
     firings: int
     #: Values that were replaced by a newer one before they could fire.
     coalesced: int
@@ -69,34 +67,32 @@ class LiveReactor:
     """One reactor of one app. Lives on the event loop and is called there only."""
 
     __slots__ = (
-        "_anchor",
         "_due",
         "_every",
         "_flights",
         "_gate",
-        "_held",
         "_history",
-        "_inline",
         "_keyed",
         "_keys",
         "_ledger",
         "_mask",
         "_monotonic",
         "_names",
-        "_note",
         "_only",
+        "_only_run",
         "_pausing",
-        "_prefix",
         "_scheduler",
-        "_sequence",
+        "_sources",
         "_started",
-        "_waits",
-        "boundaries",
+        "anchor",
         "coalesced",
         "definition",
+        "held",
         "inputs",
         "name",
         "paused",
+        "sequence",
+        "series",
         "shared",
     )
 
@@ -134,23 +130,22 @@ class LiveReactor:
         )
         self._keys = Keys(definition.key_ttl, scheduler, self._forget)
         self._history = History(self._monotonic, history, gate.ended)
-        self._note = self._history.note
-        self._inline: tuple[Subscriber, ...] = ()
-        self._waits = False
+        self._only_run: Callable[[Firing], Outcome] | None = None
+        self._sources: tuple[LiveAccumulator, ...] = ()
         self._keyed = definition.key is not None
         self._only = Slot(None)
         self._started = self.paused = False
-        self._held = True
-        self.boundaries = self.coalesced = 0
+        self.held = True
+        self.coalesced = 0
         #: The broadcast values, which every key sees.
         self.shared: dict[str, object] = {}
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         """Forget everything and begin in an epoch of the domain."""
-        self._sequence = 0
-        self._prefix = f"{self.name}:{epoch}-"
-        self._anchor = Anchor(self._scheduler.clock.now(), self._monotonic())
+        self.sequence = 0
+        self.series = f"{self.name}:{epoch}-"
+        self.anchor = Anchor(self._scheduler.clock.now(), self._monotonic())
         self.shared.clear()
         self._due.slots.clear()
         self._flights.begin()
@@ -171,35 +166,58 @@ class LiveReactor:
             raise AppError(f"reactor {self.name!r} has started: subscribe {subscriber.name!r} before")
 
         self._flights.subscribe(subscriber)
-        self._inline = tuple(each for each in self._flights.subscribers if not each.is_async)
-        self._waits = self._flights.waits
+        alone = len(self._flights.subscribers) == 1 and not subscriber.is_async
+        self._only_run = subscriber.run if alone else None
 
     @property
     def graphs(self) -> tuple[str, ...]:
         """Names of the subscribers, in the order in which they run."""
         return tuple(subscriber.name for subscriber in self._flights.subscribers)
 
-    def listener(self, name: str) -> Listener:
-        """Return what an input is to call with its boundaries."""
+    def join(self, accumulator: LiveAccumulator) -> None:
+        """Take what an accumulator gives."""
+        self._sources = (*self._sources, accumulator)
+
+    def taker(self, name: str) -> Taker:
+        """Return what takes the values of an input."""
         bit = self.inputs.bits[name]
         if not self._keyed:
-            return partial(self._put, self._only, bit)
+            return self._lane(name, bit)
 
         if name in self.definition.broadcasts:
-            return partial(self._offer_broadcast, bit & self._mask)
+            return partial(self._offer_broadcast, name, bit & self._mask)
 
-        return partial(self._offer_keyed, keyer(self.definition, self.inputs.accumulators[name]), bit)
+        return partial(self._offer_keyed, keyer(self.definition, self.inputs.accumulators[name]), name, bit)
+
+    def _lane(self, name: str, bit: int) -> Taker:
+        """Return what takes the values of an input when there is one key: fast, where that can be."""
+        run = self._only_run
+        if run is None or not self.inputs.call(bit):
+            return partial(self.put, self._only, name, bit)
+
+        return Lane(
+            self,
+            self._only,
+            name,
+            bit,
+            sole=len(self.inputs.bits) == 1,
+            run=run,
+            monotonic=self._monotonic,
+            gate=self._gate,
+            ledger=self._ledger,
+            history=self._history,
+        ).take
 
     def offer(self, boundary: Boundary) -> None:
         """Take a boundary of one of the inputs, and fire when it is time."""
-        self.listener(boundary.source)(boundary)
+        self.taker(boundary.source)(boundary.value)
 
     # -- the hot path --------------------------------------------------------------------------------------
 
-    def _put(self, slot: Slot, bit: int, boundary: Boundary) -> None:
+    def put(self, slot: Slot, name: str, bit: int, value: object) -> None:
         """Note a value; the key fires when the criteria hold and nothing keeps it from firing."""
-        self.boundaries += 1
-        slot.values[boundary.source] = boundary.value
+        slot.values = values = slot.values.copy()
+        values[name] = value
         dirty = slot.dirty
         if dirty & bit:
             self.coalesced += 1
@@ -219,80 +237,89 @@ class LiveReactor:
         if not relevant or (self._every and relevant != self._mask):
             return
 
-        if self._held:
+        if self.held:
             self._due.slots[slot] = None
         else:
             self._fire(slot)
 
     def _fire(self, slot: Slot) -> Firing:
         """Snapshot, clear, run: nothing can come between the first two."""
-        bits, slot.dirty = slot.dirty, 0
+        bits = slot.dirty
+        slot.dirty = 0
         if not slot.changed:
             self._ledger.touch_slot(self.name, slot)
 
-        self._sequence = sequence = self._sequence + 1
-        start = self._monotonic()
+        self.sequence = sequence = self.sequence + 1
+        monotonic = self._monotonic
+        start = monotonic()
         if start >= self._gate.slice_end:
             self._gate.overdue(start)
 
-        values = {**self.shared, **slot.values} if self.shared else slot.values.copy()
-        firing = Firing(
-            f"{self._prefix}{sequence}", self.name, slot.key, values, self._names[bits], start, self._anchor
-        )
-        if self._waits:
-            self._flights.launch(Flight(firing, slot, bits))
-            self._weigh()
+        values = {**self.shared, **slot.values} if self.shared else slot.values
+        firing = Firing(self.series, self.name, slot.key, values, self._names[bits], start, self.anchor, sequence)
+        if self._flights.waits:
+            self._launch(firing, slot, bits)
         else:
-            self._run(firing, slot, bits)
+            self._run_inline(firing, slot, bits)
 
         return firing
 
-    def _run(self, firing: Firing, slot: Slot, bits: int) -> None:
-        """Run the graphs of a firing in-line."""
+    def _launch(self, firing: Firing, slot: Slot, bits: int) -> None:
+        """Run graphs some of which wait."""
+        self._flights.launch(Flight(firing, slot, bits))
+        self._weigh()
+
+    def fail_only(self, firing: Firing, slot: Slot, bits: int, error: Exception) -> None:
+        """Take note that the only graph failed, in the fast lane."""
+        self._flights.fail(Flight(firing, slot, bits), {self.graphs[0]: error})
+
+    def _run_inline(self, firing: Firing, slot: Slot, bits: int) -> None:
+        """Run the graphs in-line, or none."""
         slot.flight = INLINE
-        errors: dict[str, Exception] | None = None
-        for subscriber in self._inline:
+        errors: dict[str, Exception] = {}
+        for subscriber in self._flights.subscribers:
             try:
                 effects = subscriber.run(firing).effects
             except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
-                errors = {subscriber.name: error} if errors is None else {**errors, subscriber.name: error}
+                errors[subscriber.name] = error
             else:
                 if effects:
                     self._ledger.record(effects)
 
         slot.flight = None
-        if errors is not None:
+        if errors:
             self._flights.fail(Flight(firing, slot, bits), errors)
             return
 
-        self._note(firing)
-        if slot.dirty:
-            self._evaluate(slot)  # a graph has offered something to its own reactor
+        if firing.moment > self._history.measure_from or not self.sequence & BURST_MASK:
+            self._history.close(firing)
 
-    def _offer_keyed(self, key_of: Callable[[object], Key], bit: int, boundary: Boundary) -> None:
-        """Take a boundary into the cache of its key."""
+        if slot.dirty:
+            self.evaluate(slot)  # a graph has offered something to its own reactor
+
+    def _offer_keyed(self, key_of: Callable[[object], Key], name: str, bit: int, value: object) -> None:
+        """Take a value into the cache of its key."""
         keys = self._keys
         try:
-            key = key_of(boundary.value)
+            key = key_of(value)
             slot = keys.slots.get(key)
         except Exception as error:  # noqa: BLE001 (the user's key function; one bad value must not stop the next)
-            self._refuse_key(boundary, repr(error))
+            self._refuse_key(value, repr(error))
             return
 
         if slot is None:
             if type(key) is not str and type(key) is not int:
-                self._refuse_key(boundary, f"the key is {key!r}, neither text nor a whole number")
+                self._refuse_key(value, f"the key is {key!r}, neither text nor a whole number")
                 return
 
             slot = self.slot(key)
 
         slot.generation = keys.generation
-        self._put(slot, bit, boundary)
+        self.put(slot, name, bit, value)
 
-    def _offer_broadcast(self, bit: int, boundary: Boundary) -> None:
-        """Take a boundary that every key sees; it counts for each of them only when the criteria name its input."""
-        self.boundaries += 1
-        self.shared[boundary.source] = boundary.value
+    def _offer_broadcast(self, name: str, bit: int, value: object) -> None:
+        """Take a value that every key sees; it counts for each of them only when the criteria name its input."""
+        self.shared[name] = value
         self._ledger.touch_broadcasts(self.name)
         if bit:
             for slot in self._keys.slots.values():
@@ -305,10 +332,10 @@ class LiveReactor:
 
             self._due.drain()
 
-    def _refuse_key(self, boundary: Boundary, error: str) -> None:
+    def _refuse_key(self, value: object, error: str) -> None:
         """Keep aside a value that belongs to no key."""
         part = f"{self.name}.key"
-        self._ledger.bury(Letter(part=part, reason="key", error=error, payload=boundary.value))
+        self._ledger.bury(Letter(part=part, reason="key", error=error, payload=value))
 
     # -- keys ----------------------------------------------------------------------------------------------
 
@@ -329,7 +356,7 @@ class LiveReactor:
         self._ledger.forget_slot(self.name, slot.key)
         return True
 
-    def _evaluate(self, slot: Slot) -> None:
+    def evaluate(self, slot: Slot) -> None:
         """Fire a key as soon as that may be, if the criteria hold."""
         if self.inputs.call(slot.dirty):
             self._due.call(slot)
@@ -358,15 +385,15 @@ class LiveReactor:
 
     def _may_fire(self) -> bool:
         self._weigh()
-        return not self._held
+        return not self.held
 
     def _weigh(self) -> None:
         """Decide anew whether something keeps all keys from firing."""
-        self._held = not self._started or self.paused or self._gate.full or not self._flights.free
+        self.held = not self._started or self.paused or self._gate.full or not self._flights.free
 
     def hold(self) -> None:
         """Fire nothing until ``release``: the gate has closed."""
-        self._held = True
+        self.held = True
 
     def release(self) -> None:
         """Fire what is due, if nothing else keeps it."""
@@ -413,7 +440,7 @@ class LiveReactor:
 
     def pause(self) -> None:
         """Fire nothing until ``resume``; firings in flight go on, and values are taken as ever."""
-        self.paused = self._held = True
+        self.paused = self.held = True
         self._pausing()
 
     def resume(self) -> None:
@@ -429,8 +456,8 @@ class LiveReactor:
         """Return what happened since the app started."""
         latency = self._history.latency
         return ReactorStatistics(
-            boundaries=self.boundaries,
-            firings=self._history.count,
+            boundaries=sum(source.boundaries for source in self._sources),
+            firings=self.sequence,
             coalesced=self.coalesced,
             failures=self._flights.failures,
             superseded=self._flights.superseded,
@@ -447,7 +474,7 @@ class LiveReactor:
     def restore_slot(self, key: Key, values: Mapping[str, object], new: Iterable[str]) -> None:
         """Put back a key as the store holds it."""
         slot = self.slot(key)
-        slot.values.update(values)
+        slot.values = dict(values)
         slot.dirty = self.inputs.bits_of(new)
         if self.inputs.call(slot.dirty):
             self._due.slots[slot] = None
@@ -458,6 +485,9 @@ class LiveReactor:
 
     def start(self, supervisor: Supervisor) -> None:
         """Fire from now on: first what was in flight, then the keys that are due."""
+        for accumulator in self._sources:
+            accumulator.feed(self.taker(accumulator.name))
+
         self._flights.start(supervisor)
         self._started = True
         self.release()
@@ -484,7 +514,7 @@ class LiveReactor:
     def retire(self) -> None:
         """Decide no more firings; those that run go on."""
         self._started = False
-        self._held = True
+        self.held = True
 
     def stop(self) -> None:
         """Fire no more, and cancel what runs; it is run again after the next start."""

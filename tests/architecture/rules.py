@@ -81,6 +81,7 @@ CATCHES_ALL = {
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/session.py": "whatever keeps an app from opening, what is open already is closed; raised again",
     "reactors/flights.py": "graphs are user code: one that raises must not keep the others from running",
+    "reactors/lane.py": "a graph is user code: what it raises is the outcome of its firing",
     "reactors/live.py": "graphs and key functions are user code: one bad value must not stop the next",
     "penstock/cli/loading.py": "importing the module of an app runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
