@@ -192,7 +192,7 @@ class Part:
             if not self._stopping:  # stopped before the first turn
                 await self._run_again_and_again()
         except asyncio.CancelledError:
-            if not self._stopped_only():
+            if not self._stopping:
                 raise
         finally:
             self._enter("finished" if self._state == "finished" else "stopped")
@@ -230,7 +230,7 @@ class Part:
     def _crashed(self, error: BaseException) -> None:
         self.last_error = error
         self.crashes += 1
-        if self._circuit == "half_open" or self.crashes >= self._policy.open_after:
+        if self.crashes >= self._policy.open_after:  # a probe as well: only a part that is well forgets its crashes
             self._turn("open", error)
         else:
             self._enter("waiting")
@@ -270,10 +270,6 @@ class Part:
     def _enter(self, state: State) -> None:
         if state != self._state:
             self._state, self._since = state, self._scheduler.clock.now()
-
-    def _stopped_only(self) -> bool:
-        """Tell our own cancellation, which ends here, from one of the task group, which goes on."""
-        return self._stopping and self._task is not None and self._task.uncancel() == 0
 
 
 class Supervisor:

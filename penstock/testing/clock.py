@@ -10,6 +10,7 @@ from typing import cast
 from anyio.lowlevel import checkpoint
 
 from penstock.runtime.clock import Activity
+from penstock.runtime.durations import Duration, seconds
 from penstock.runtime.errors import AppError
 
 #: Two instants closer than this, in seconds, are the same: sums of floats must not decide whether a timer fires.
@@ -99,18 +100,19 @@ class VirtualClock:
 
     # -- for tests -----------------------------------------------------------------------------------------
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, duration: Duration) -> None:
         """Let virtual time pass, deadline by deadline, and everything come to rest at each and at the end.
+
+        Args:
+            duration: Seconds, or a text such as ``"1d"``. With zero, things come to rest and time stands.
 
         Raises:
             AppError: Something never comes to rest, or another task moves the clock.
-            ValueError: The seconds are negative.
+            DefinitionError: The duration is negative, or none.
         """
-        if not seconds >= 0:
-            raise ValueError(f"time does not go back: {seconds} seconds")
-
+        span = seconds(duration, name="advance", zero=True)
         await self.settle()
-        end = self._monotonic + seconds
+        end = self._monotonic + span
         while (deadline := self.next_alarm()) is not None and deadline <= end + TOLERANCE:
             self._monotonic = deadline
             self._hand_over_due()

@@ -7,14 +7,15 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from penstock.accumulators.source import Intake, Position
+from penstock.runtime.durations import Duration, seconds
 from penstock.runtime.errors import AppError
 from penstock.runtime.scheduler import Scheduler
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Wait: some seconds of the app's clock, or until ``ScriptedSource.resume``."""
+    """Wait: some time of the app's clock (seconds, or a text such as ``"5s"``), or until ``ScriptedSource.resume``."""
 
-    seconds: float | None = None
+    duration: Duration | None = None
 
 
 class End(msgspec.Struct, frozen=True):
@@ -104,13 +105,13 @@ class ScriptedSource:
             raise item.with_traceback(None)
 
     async def _pause(self, pause: Pause) -> None:
-        if pause.seconds is None:
+        if pause.duration is None:
             self._resumed = anyio.Event()
             try:
                 await self._resumed.wait()
             finally:
                 self._resumed = None
         elif self.scheduler is None:
-            raise AppError(f"Pause({pause.seconds}) needs time: give ScriptedSource(…, scheduler=…) one")
+            raise AppError(f"Pause({pause.duration!r}) needs time: give ScriptedSource(…, scheduler=…) one")
         else:
-            await self.scheduler.sleep(pause.seconds)
+            await self.scheduler.sleep(seconds(pause.duration, name="Pause", zero=True))

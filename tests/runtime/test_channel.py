@@ -87,6 +87,16 @@ async def test_put_does_not_overtake_one_that_was_woken() -> None:
     assert (channel.drain(), first.done(), second.done()) == (["c", "d"], True, True)
 
 
+async def test_room_that_is_granted_to_a_put_is_not_for_offers() -> None:
+    channel = filled("a")
+    put = begin(channel.put("b"))
+    await settle()
+    channel.get_nowait()
+    assert (channel.full, channel.offer("c"), len(channel)) == (True, False, 0)
+    await put
+    assert channel.drain() == ["b"]
+
+
 async def test_get_waits_for_an_item_and_gets_are_served_in_order() -> None:
     channel = filled(capacity=5)
     gets = [begin(channel.get()) for _ in range(2)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from anyio import create_task_group
@@ -41,6 +41,10 @@ def hand() -> HandClock:
 @pytest.fixture
 def by_hand(hand: HandClock, errors: list[BaseException]) -> Scheduler:
     return Scheduler(hand, on_error=errors.append)
+
+
+async def step_of(ticks: AsyncIterator[int]) -> int:
+    return await anext(ticks)
 
 
 def note(out: list[float], clock: HandClock | VirtualClock) -> Callable[[], None]:
@@ -139,6 +143,14 @@ def test_one_alarm_stands_at_the_earliest_deadline(hand: HandClock, by_hand: Sch
     assert hand.alarms == [3.0]
     hand.advance(3.0)
     assert hand.alarms == [4.0]
+
+
+def test_callbacks_that_set_timers_ask_for_one_alarm(hand: HandClock, by_hand: Scheduler) -> None:
+    for _ in range(10):
+        by_hand.at(1.0, lambda: by_hand.after(5.0 - len(by_hand._heap) / 100, lambda: None))
+
+    hand.advance(1.0)
+    assert (hand.asked, by_hand.statistics().pending) == (2, 10)
 
 
 def test_ten_thousand_timeouts_that_are_cancelled_ask_for_one_alarm(hand: HandClock, by_hand: Scheduler) -> None:
@@ -303,6 +315,19 @@ async def test_ticks_are_drift_free_and_skip_what_the_reader_missed(clock: Virtu
 
     assert out == [(2.0, 0), (4.0, 0), (10.0, 2), (12.0, 0), (14.0, 0)]
     assert scheduler.statistics().missed == 2
+
+
+async def test_ticks_over_which_time_jumped_are_one(hand: HandClock, by_hand: Scheduler) -> None:
+    ticks = by_hand.ticks(1.0)
+    out: list[tuple[float, int]] = []
+    for now in (1.0, 10.5, 11.0):
+        step = asyncio.get_running_loop().create_task(step_of(ticks))
+        await checkpoint()
+        hand.now_is(now)  # the loop was held, or the machine slept
+        hand.ring()
+        out.append((hand.monotonic(), await step))
+
+    assert out == [(1.0, 0), (10.5, 8), (11.0, 0)]
 
 
 async def test_ticks_may_begin_at_once(clock: VirtualClock, scheduler: Scheduler) -> None:

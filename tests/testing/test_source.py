@@ -96,7 +96,7 @@ async def test_restart_from_an_older_position_replays_without_the_crash(intake: 
 async def test_pause_waits_virtual_seconds_and_once(
     clock: VirtualClock, scheduler: Scheduler, intake: Collector
 ) -> None:
-    source = ScriptedSource([1, Pause(5.0), 2, End()], scheduler=scheduler)
+    source = ScriptedSource([1, Pause("5s"), 2, End()], scheduler=scheduler)
     async with create_task_group() as group:
         group.start_soon(source.run, intake, {})
         await clock.advance(4.9)
