@@ -211,6 +211,21 @@ class LiveRun:
         self.gone = reason
         self.wake()
 
+    async def until_end(self) -> None:
+        """Return when the run has ended.
+
+        Raises:
+            StoreError: The run was lost, or the store failed.
+            AppError: The owner stopped before the end.
+        """
+        if self.end is None and self.gone is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiters.append(waiter)
+            await waiter
+
+        if self.gone is not None:
+            raise self.gone
+
     def wake(self) -> None:
         """Wake the waiters."""
         for waiter in self.waiters:

@@ -35,9 +35,6 @@ class Keeper(Protocol):
         """Read a run anew."""
         ...
 
-    async def until_end(self, live: LiveRun) -> None:
-        """Return when a run in memory has ended."""
-
 
 class Run:
     """One execution of a workflow.
@@ -154,7 +151,7 @@ class Run:
             AppError: The app stopped before the end; the run goes on at its next start. Or nobody here executes it.
         """
         if self._live is not None:
-            await self._keeper.until_end(self._live)
+            await self._live.until_end()
             return _output(self._live.row(), self._live.cause)
 
         run = self if self.status in FINAL_RUNS else await self.refresh()

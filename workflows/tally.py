@@ -49,9 +49,9 @@ class Tally:
         self._started += 1
         self._observer(RunStarted(workflow=live.workflow, run_id=live.name, origin=live.created.origin))
 
-    def recovered(self) -> None:
-        """A run was taken over."""
-        self._recovered += 1
+    def recovered(self, runs: int) -> None:
+        """Runs were taken over."""
+        self._recovered += runs
 
     def task(self, live: LiveRun, row: TaskRow) -> None:
         """A task was committed with its last status."""

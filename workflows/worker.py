@@ -1,11 +1,4 @@
-"""The worker: owns runs, decides their next steps at once, and writes every step through to the store.
-
-A run lives in memory from its creation to its end; the store is the log that makes it durable, not a queue to ask.
-What the planner decides is carried out here: a ready task goes to the slots, an outcome goes into a write unit, and
-only what is committed is told: to dependents, to callers, to observers.
-
-Everything here runs on the event loop, in one step each, so there are no locks.
-"""
+"""The worker: the door to runs. Knows the workflows, starts and takes over runs, and shows them."""
 
 import asyncio
 import sys
@@ -13,29 +6,22 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from penstock.runtime.effects import Recorded
-from penstock.runtime.errors import AppError, DefinitionError, LeaseLost, StoreError
+from penstock.runtime.errors import AppError, DefinitionError
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow, run_number
-from penstock.runtime.store.runs import insert_run, load_run, release_run
+from penstock.runtime.store.runs import insert_run, load_run
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
-from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
-from penstock.workflows.execution import Failure, Outcome
 from penstock.workflows.history import newest
-from penstock.workflows.live import Definition, Ending, LiveRun
-from penstock.workflows.planner import Began, Commit, Committed, Decision, Ended, Interrupted, Started, decide
+from penstock.workflows.live import Definition, LiveRun
+from penstock.workflows.owner import Owner
 from penstock.workflows.recovery import Recovery, orphan
 from penstock.workflows.run import Run
-from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.states import RunState
 from penstock.workflows.tally import Tally, WorkerStatistics
 from penstock.workflows.workflow import Workflow
-from penstock.workflows.writing import write_decision, write_started
-
-#: Seconds that cancelled tasks get to clean up when the worker is drained.
-GRACE = 1.0
 
 
 class Worker:
@@ -61,23 +47,12 @@ class Worker:
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._store = store
-        self._scheduler = scheduler
         self._clock = scheduler.clock
         self._definitions: dict[str, Definition] = {}
-        self._live: dict[int, LiveRun] = {}
         self._parked: dict[int, str] = {}
-        self._uncommitted = 0
-        self._at_rest: list[asyncio.Future[None]] = []
-        self._without_runs: list[asyncio.Future[None]] = []
         self._tally = Tally(observer)
-        self._slots = Slots(
-            max_concurrent_tasks,
-            scheduler=scheduler,
-            threads=threads,
-            tasks=Tasks(on_error or _report),
-            started=self._body_started,
-            ended=self._body_ended,
-            long=self._note_long,
+        self._owner = Owner(
+            store, scheduler, threads, self._tally, limit=max_concurrent_tasks, on_error=on_error or _report
         )
 
     # -- definitions ---------------------------------------------------------------------------------------
@@ -112,17 +87,12 @@ class Worker:
             StoreError: The run could not be committed; none was started.
         """
         definition = self._known(workflow)
-        if self._slots.closed:
+        if self._owner.stopping:
             raise AppError(f"no run of {definition.workflow.name!r} was started: the app is stopping")
 
         start = definition.workflow.prepare(value)
         live = self._new(definition, start.input, key, origin)
-        unit = self._store.unit("run.create")
-        insert_run(unit, live.created)
-        created: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._uncommitted += 1
-        self._store.submit(unit, partial(self._created, live, created))
-        number = await created
+        number = await self._owner.create(live)
         return Run(self, live.created, live=live) if number == live.number else await self._run(number)
 
     def write(self, unit: Unit, effects: Sequence[Recorded]) -> Callable[[], None]:
@@ -142,7 +112,7 @@ class Worker:
                 created.append(self._new(definition, recorded.effect.input, recorded.key, origin))
                 insert_run(unit, created[-1].created)
 
-        return partial(self._adopt_new, unit, created)
+        return partial(self._owner.adopt_new, unit, created)
 
     def _known(self, workflow: Workflow | str) -> Definition:
         name = workflow if isinstance(workflow, str) else workflow.name
@@ -164,35 +134,10 @@ class Worker:
             origin=origin,
             key=key,
             # whoever stops does not own it: the next start takes it over, and that is no recovery
-            owner=None if self._slots.closed else self._store.node,
+            owner=None if self._owner.stopping else self._store.node,
             created_at=self._clock.now(),
         )
         return LiveRun(definition, row)
-
-    def _created(self, live: LiveRun, created: "asyncio.Future[int]", unit: Unit, error: StoreError | None) -> None:
-        self._uncommitted -= 1
-        # here and not where the caller waits: it may have been cancelled, and the run is durable all the same
-        if error is None:
-            self._adopt_new(unit, [live])
-
-        if error is not None and not created.done():
-            created.set_exception(error)
-        elif not created.done():
-            created.set_result(unit.existing.get(live.number, live.number))
-
-        self._look_for_rest()
-
-    def _adopt_new(self, unit: Unit, created: Sequence[LiveRun]) -> None:
-        for live in created:
-            if live.number not in unit.existing and live.created.owner is not None:
-                self._tally.started(live)
-                self._adopt(live)
-
-        self._slots.fill()
-
-    def _adopt(self, live: LiveRun) -> None:
-        self._live[live.number] = live
-        self._carry_out(live, decide(live.progress, Began()))
 
     # -- taking runs over ----------------------------------------------------------------------------------
 
@@ -202,7 +147,7 @@ class Worker:
         Raises:
             StoreError: The store cannot be read or written.
         """
-        recovered = await Recovery(self._store, self._definitions).claim(self._live)
+        recovered = await Recovery(self._store, self._definitions).claim(self._owner.live)
         for row, reason in recovered.parked:
             self._parked[row.id] = reason
             self._tally.left(row, "parked", reason)
@@ -210,93 +155,8 @@ class Worker:
         for row in recovered.quarantined:
             self._tally.finished(row)
 
-        for live in recovered.live:
-            self._tally.recovered()
-            self._adopt(live)
-
-        self._slots.fill()
-
-    # -- carrying out --------------------------------------------------------------------------------------
-
-    def _carry_out(self, live: LiveRun, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            if isinstance(decision, Commit):
-                self._commit(live, decision)
-            else:
-                self._slots.put(live, decision.task)
-
-    def _commit(self, live: LiveRun, commit: Commit) -> None:
-        unit = self._store.unit("run.step" if commit.end is None else "run.finish")
-        end = write_decision(unit, live, commit, self._clock.now())
-        self._uncommitted += 1
-        self._store.submit(unit, partial(self._committed, live, commit, end))
-
-    def _committed(
-        self, live: LiveRun, commit: Commit, end: RunRow | None, _unit: Unit, error: StoreError | None
-    ) -> None:
-        self._uncommitted -= 1
-        self._slots.give_back(live.committed(commit))
-        if error is not None:
-            self._let_go(live, error)
-        elif live.gone is None:
-            for task in commit.tasks:
-                self._tally.task(live, live.rows[task])
-
-            self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
-            if end is not None:
-                self._finish(live, end)
-
-        self._slots.fill()
-        self._look_for_rest()
-
-    def _body_started(self, execution: Execution) -> None:
-        self._carry_out(execution.live, decide(execution.live.progress, Started(execution.task)))
-
-    def _body_ended(self, execution: Execution, outcome: Outcome | None) -> None:
-        live, task = execution.live, execution.task
-        if live.gone is not None:
-            self._slots.give_back()
-        elif outcome is None:
-            self._slots.give_back()
-            self._carry_out(live, decide(live.progress, Interrupted(task)))
-        else:
-            live.ended(task, Ending(outcome, execution.started_at, self._clock.now()))
-            self._carry_out(live, decide(live.progress, Ended(task, isinstance(outcome, Failure))))
-
-        self._slots.fill()
-        self._look_for_rest()
-
-    def _note_long(self, executions: Sequence[Execution]) -> None:
-        """Write down what has been running for a while."""
-        by_run: dict[LiveRun, list[Execution]] = {}
-        for execution in executions:
-            by_run.setdefault(execution.live, []).append(execution)
-
-        for live, running in by_run.items():
-            unit = self._store.unit("run.started")
-            write_started(unit, live, [(execution.task, execution.started_at) for execution in running])
-            self._uncommitted += 1
-            self._store.submit(unit, partial(self._noted, live))
-
-    def _noted(self, live: LiveRun, _unit: Unit, error: StoreError | None) -> None:
-        self._uncommitted -= 1
-        if error is not None:
-            self._let_go(live, error)
-
-        self._look_for_rest()
-
-    def _finish(self, live: LiveRun, end: RunRow) -> None:
-        self._live.pop(live.number, None)
-        self._tally.finished(end)
-        live.finish(end)
-
-    def _let_go(self, live: LiveRun, reason: BaseException) -> None:
-        """Forget a run that another owner has, or that the store cannot keep; touch nothing."""
-        if live.gone is None and live.end is None:
-            self._live.pop(live.number, None)
-            self._tally.left(live.created, "lost" if isinstance(reason, LeaseLost) else "store", str(reason))
-            live.go(reason)
-            self._slots.cancel(live)
+        self._tally.recovered(len(recovered.live))
+        self._owner.adopt(recovered.live)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -309,14 +169,14 @@ class Worker:
         return await self._run(run_number(run_id))
 
     async def _run(self, number: int) -> Run:
-        live = self._live.get(number)
+        live = self._owner.live.get(number)
         if live is not None:
             return Run(self, live.created, live=live)
 
         return self._seen(await load_run(self._store, number))
 
     def _seen(self, row: RunRow) -> Run:
-        live = self._live.get(row.id)
+        live = self._owner.live.get(row.id)
         return Run(self, row if live is None else live.created, live=live, parked=self._parked.get(row.id))
 
     async def runs(
@@ -340,39 +200,19 @@ class Worker:
         run = await self.run(run_id)
         return await run.result()
 
-    async def until_end(self, live: LiveRun) -> None:
-        """Return when a run in memory has ended.
-
-        Raises:
-            StoreError: The run was lost, or the store failed.
-            AppError: The worker stopped before the end.
-        """
-        if live.end is None and live.gone is None:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            live.waiters.append(waiter)
-            await waiter
-
-        if live.gone is not None:
-            raise live.gone
-
     def statistics(self) -> WorkerStatistics:
         """Return what the worker does and has done."""
         return self._tally.statistics(
-            live=len(self._live),
-            queued=self._slots.queued,
-            running=self._slots.running,
-            uncommitted=self._uncommitted,
+            live=len(self._owner.live),
+            queued=self._owner.slots.queued,
+            running=self._owner.slots.running,
+            uncommitted=self._owner.uncommitted,
             parked=len(self._parked),
         )
 
-    # -- stopping ------------------------------------------------------------------------------------------
-
     async def wait_idle(self) -> None:
         """Return when no run is in memory: all have ended, or wait for code that fits them."""
-        while self._live:
-            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._without_runs.append(idle)
-            await idle
+        await self._owner.wait_idle()
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - how long tasks may go on, not how long to wait
         """Stop: start no task any more, let those that run end, then interrupt them, and release their runs.
@@ -382,63 +222,7 @@ class Worker:
         Args:
             timeout: Seconds that running tasks get.
         """
-        self._slots.close()
-        await self._rest(timeout)
-        self._slots.cancel()
-        await self._rest(GRACE)
-        self._slots.stop_watching()
-        await self._release()
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait until nothing runs and nothing is on its way into the store, a bounded time."""
-        if not self._busy:
-            return
-
-        rest: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._at_rest.append(rest)
-        timer = self._scheduler.after(seconds, partial(_wake, rest))
-        await rest
-        timer.cancel()
-
-    @property
-    def _busy(self) -> bool:
-        return bool(self._slots.running or self._uncommitted)
-
-    def _look_for_rest(self) -> None:
-        if not self._busy:
-            _wake_all(self._at_rest)
-
-        if not self._live:
-            _wake_all(self._without_runs)
-
-    async def _release(self) -> None:
-        """Let the runs go that are not over: whoever takes them over counts no recovery."""
-        left = [*self._live.values()]
-        self._live.clear()
-        # one unit each: a run that is lost already must not keep the others; one that cannot be released is merely
-        # counted as recovered
-        await asyncio.gather(*map(self._release_run, left), return_exceptions=True)
-        for live in left:
-            live.go(AppError(f"the app stopped before run {live.name} ended; it goes on at the next start"))
-
-        self._look_for_rest()
-
-    async def _release_run(self, live: LiveRun) -> None:
-        unit = self._store.unit("run.release")
-        release_run(unit, live.number, live.created.epoch)
-        await self._store.commit(unit)
-
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
-def _wake_all(waiters: "list[asyncio.Future[None]]") -> None:
-    for waiter in waiters:
-        _wake(waiter)
-
-    waiters.clear()
+        await self._owner.drain(timeout)
 
 
 def _report(error: BaseException) -> None:

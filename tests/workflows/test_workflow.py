@@ -3,16 +3,17 @@
 import json
 import threading
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import TypedDict
 
 import msgspec
 import pytest
 
-from penstock.graphs.result import GraphResult
+from penstock.accumulators.passthrough import passthrough_accumulator
+from penstock.graphs.graph import ComputationGraph
+from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Startable
 from penstock.runtime.errors import DefinitionError, InputError
 from penstock.workflows.context import Context
-from penstock.workflows.task import Invocable
 from penstock.workflows.workflow import Workflow, task
 
 
@@ -34,30 +35,14 @@ class Sums:
     gross: float
 
 
-class Graph(msgspec.Struct):
-    """Stands for a graph: what a workflow looks at."""
+def graph() -> ComputationGraph:
+    made = ComputationGraph("scoring", inputs={"amount": float})
 
-    name: str = "scoring"
-    reactor: object | None = None
-    problems: tuple[str, ...] = ()
+    @made.node
+    def score(amount: float) -> float:
+        return amount
 
-    @property
-    def inputs(self) -> dict[str, object]:
-        return {"amount": float}
-
-    @property
-    def terminals(self) -> dict[str, object]:
-        return {"score": float}
-
-    def check(self) -> list[str]:
-        return list(self.problems)
-
-    async def run(self, **inputs: object) -> GraphResult:
-        raise NotImplementedError
-
-
-def graph(**fields: object) -> Invocable:
-    return cast("Invocable", Graph(**fields))  # type: ignore[arg-type]
+    return made
 
 
 def noop(context: Context) -> None: ...
@@ -284,15 +269,30 @@ def test_input_without_fields_is_a_problem(type_: type) -> None:
 
 
 def test_graph_with_a_reactor_cannot_be_invoked() -> None:
+    @passthrough_accumulator
+    def orders(event: Order) -> Order:
+        return event
+
     made = Workflow("w")
-    made.task(invokes=graph(reactor="market"))(noop)
-    assert "declared with inputs= instead of reactor=" in problem(made)
+    made.task(invokes=ComputationGraph("scoring", reactor=Reactor("market", [orders])))(noop)
+    assert problem(made) == (
+        "workflow 'w', task 'noop' invokes graph 'scoring', which reactor 'market' fires: "
+        "a task invokes a graph that is declared with inputs= instead of reactor="
+    )
 
 
 def test_problems_of_an_invoked_graph_are_reported() -> None:
     made = Workflow("w")
-    made.task(invokes=graph(problems=("node 'x' waits for itself",)))(noop)
-    assert problem(made) == "workflow 'w', task 'noop' invokes graph 'scoring': node 'x' waits for itself"
+    made.task(invokes=ComputationGraph("scoring", inputs={"amount": float}))(noop)
+    assert problem(made).startswith("workflow 'w', task 'noop' invokes graph 'scoring': graph 'scoring'")
+
+
+def test_invoked_graph_cannot_start_runs() -> None:
+    starter = graph()
+    starter.node(starts=Workflow("other"), name="more")(lambda score: score)
+    made = Workflow("w")
+    made.task(invokes=starter)(noop)
+    assert "node 'more' has starts=: only a graph that a reactor fires starts runs" in problem(made)
 
 
 # -- parameters ------------------------------------------------------------------------------------------------

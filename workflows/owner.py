@@ -1,0 +1,273 @@
+"""The owner of runs: decides their next steps at once, and writes every step through to the store.
+
+A run lives in memory from its creation to its end; the store is the log that makes it durable, not a queue to ask.
+What the planner decides is carried out here: a ready task goes to the slots, an outcome goes into a write unit, and
+only what is committed is told: to dependents, to callers, to observers.
+
+Everything here runs on the event loop, in one step each, so there are no locks.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from penstock.runtime.errors import AppError, LeaseLost, StoreError
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.rows import RunRow
+from penstock.runtime.store.runs import insert_run, release_run
+from penstock.runtime.store.store import Store
+from penstock.runtime.store.unit import Unit
+from penstock.runtime.tasks import Tasks
+from penstock.runtime.threads import Threads
+from penstock.workflows.execution import Failure, Outcome
+from penstock.workflows.live import Ending, LiveRun
+from penstock.workflows.planner import Began, Commit, Committed, Decision, Ended, Interrupted, Started, decide
+from penstock.workflows.slots import Execution, Slots
+from penstock.workflows.tally import Tally
+from penstock.workflows.writing import write_decision, write_started
+
+#: Seconds that cancelled tasks get to clean up.
+GRACE = 1.0
+
+
+class Owner:
+    """Carries out what the planner decides about the runs that are in memory.
+
+    Attributes:
+        live: The runs in memory, by id.
+        uncommitted: How many units are on their way into the store.
+        slots: Where bodies run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        threads: Threads,
+        tally: Tally,
+        *,
+        limit: int,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self.live: dict[int, LiveRun] = {}
+        self.uncommitted = 0
+        self.slots = Slots(
+            limit,
+            scheduler=scheduler,
+            threads=threads,
+            tasks=Tasks(on_error),
+            started=self._body_started,
+            ended=self._body_ended,
+            long=self._note_long,
+        )
+        self._store = store
+        self._scheduler = scheduler
+        self._clock = scheduler.clock
+        self._tally = tally
+        self._at_rest: list[asyncio.Future[None]] = []
+        self._without_runs: list[asyncio.Future[None]] = []
+
+    # -- taking in hand ------------------------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no task starts any more."""
+        return self.slots.closed
+
+    async def create(self, live: LiveRun) -> int:
+        """Commit the creation of a run and take it in hand; return the id of the run that has its key.
+
+        Raises:
+            StoreError: It could not be committed.
+        """
+        unit = self._store.unit("run.create")
+        insert_run(unit, live.created)
+        created: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._submit(unit, partial(self._created, live, created))
+        return await created
+
+    def _created(self, live: LiveRun, created: "asyncio.Future[int]", unit: Unit, error: StoreError | None) -> None:
+        self.uncommitted -= 1
+        # here and not where the caller waits: it may have been cancelled, and the run is durable all the same
+        if error is None:
+            self.adopt_new(unit, [live])
+
+        if error is not None and not created.done():
+            created.set_exception(error)
+        elif not created.done():
+            created.set_result(unit.existing.get(live.number, live.number))
+
+        self._look_for_rest()
+
+    def adopt_new(self, unit: Unit, created: Sequence[LiveRun]) -> None:
+        """Take the runs in hand that a committed unit has really created."""
+        new = [live for live in created if live.number not in unit.existing and live.created.owner is not None]
+        for live in new:
+            self._tally.started(live)
+
+        self.adopt(new)
+
+    def adopt(self, runs: Sequence[LiveRun]) -> None:
+        """Begin, or go on with, runs that are this owner's now."""
+        for live in runs:
+            self.live[live.number] = live
+            self._carry_out(live, decide(live.progress, Began()))
+
+        self.slots.fill()
+
+    # -- carrying out --------------------------------------------------------------------------------------
+
+    def _carry_out(self, live: LiveRun, decisions: Sequence[Decision]) -> None:
+        for decision in decisions:
+            if isinstance(decision, Commit):
+                self._commit(live, decision)
+            else:
+                self.slots.put(live, decision.task)
+
+    def _commit(self, live: LiveRun, commit: Commit) -> None:
+        unit = self._store.unit("run.step" if commit.end is None else "run.finish")
+        end = write_decision(unit, live, commit, self._clock.now())
+        self._submit(unit, partial(self._committed, live, commit, end))
+
+    def _committed(
+        self, live: LiveRun, commit: Commit, end: RunRow | None, _unit: Unit, error: StoreError | None
+    ) -> None:
+        self.uncommitted -= 1
+        self.slots.give_back(live.committed(commit))
+        if error is not None:
+            self._let_go(live, error)
+        elif live.gone is None:
+            for task in commit.tasks:
+                self._tally.task(live, live.rows[task])
+
+            self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
+            if end is not None:
+                self._finish(live, end)
+
+        self.slots.fill()
+        self._look_for_rest()
+
+    def _submit(self, unit: Unit, done: Callable[[Unit, StoreError | None], None]) -> None:
+        self.uncommitted += 1
+        self._store.submit(unit, done)
+
+    def _body_started(self, execution: Execution) -> None:
+        self._carry_out(execution.live, decide(execution.live.progress, Started(execution.task)))
+
+    def _body_ended(self, execution: Execution, outcome: Outcome | None) -> None:
+        live, task = execution.live, execution.task
+        if live.gone is not None:
+            self.slots.give_back()
+        elif outcome is None:
+            self.slots.give_back()
+            self._carry_out(live, decide(live.progress, Interrupted(task)))
+        else:
+            live.ended(task, Ending(outcome, execution.started_at, self._clock.now()))
+            self._carry_out(live, decide(live.progress, Ended(task, isinstance(outcome, Failure))))
+
+        self.slots.fill()
+        self._look_for_rest()
+
+    def _note_long(self, executions: Sequence[Execution]) -> None:
+        """Write down what has been running for a while."""
+        by_run: dict[LiveRun, list[Execution]] = {}
+        for execution in executions:
+            by_run.setdefault(execution.live, []).append(execution)
+
+        for live, running in by_run.items():
+            unit = self._store.unit("run.started")
+            write_started(unit, live, [(execution.task, execution.started_at) for execution in running])
+            self.uncommitted += 1
+            self._store.submit(unit, partial(self._noted, live))
+
+    def _noted(self, live: LiveRun, _unit: Unit, error: StoreError | None) -> None:
+        self.uncommitted -= 1
+        if error is not None:
+            self._let_go(live, error)
+
+        self._look_for_rest()
+
+    def _finish(self, live: LiveRun, end: RunRow) -> None:
+        self.live.pop(live.number, None)
+        self._tally.finished(end)
+        live.finish(end)
+
+    def _let_go(self, live: LiveRun, reason: BaseException) -> None:
+        """Forget a run that another owner has, or that the store cannot keep; touch nothing."""
+        if live.gone is None and live.end is None:
+            self.live.pop(live.number, None)
+            self._tally.left(live.created, "lost" if isinstance(reason, LeaseLost) else "store", str(reason))
+            live.go(reason)
+            self.slots.cancel(live)
+            if live.progress.held is not None:  # no unit will come back for these
+                self.slots.give_back(live.committed(Commit(live.progress.held)))
+
+    # -- stopping ------------------------------------------------------------------------------------------
+
+    async def wait_idle(self) -> None:
+        """Return when no run is in memory."""
+        while self.live:
+            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._without_runs.append(idle)
+            await idle
+
+    async def drain(self, seconds: float) -> None:
+        """Start no task any more, let those that run end in so many seconds, interrupt the rest, release their runs."""
+        self.slots.close()
+        await self._rest(seconds)
+        self.slots.cancel()
+        await self._rest(GRACE)
+        self.slots.stop_watching()
+        await self._release()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait until nothing runs and nothing is on its way into the store, a bounded time."""
+        if not self._busy:
+            return
+
+        rest: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._at_rest.append(rest)
+        timer = self._scheduler.after(seconds, partial(_wake, rest))
+        await rest
+        timer.cancel()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.slots.running or self.uncommitted)
+
+    def _look_for_rest(self) -> None:
+        if not self._busy:
+            _wake_all(self._at_rest)
+
+        if not self.live:
+            _wake_all(self._without_runs)
+
+    async def _release(self) -> None:
+        """Let the runs go that are not over: whoever takes them over counts no recovery."""
+        left = [*self.live.values()]
+        self.live.clear()
+        # one unit each: a run that is lost already must not keep the others; one that cannot be released is merely
+        # counted as recovered
+        await asyncio.gather(*map(self._release_run, left), return_exceptions=True)
+        for live in left:
+            if live.end is None:
+                live.go(AppError(f"the app stopped before run {live.name} ended; it goes on at the next start"))
+
+        self._look_for_rest()
+
+    async def _release_run(self, live: LiveRun) -> None:
+        unit = self._store.unit("run.release")
+        release_run(unit, live.number, live.created.epoch)
+        await self._store.commit(unit)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _wake_all(waiters: "list[asyncio.Future[None]]") -> None:
+    for waiter in waiters:
+        _wake(waiter)
+
+    waiters.clear()
