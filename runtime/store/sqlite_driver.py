@@ -91,7 +91,7 @@ def statement_text(kind: Kind, rows: int) -> str:
 def compile_query(statement: ClauseElement) -> tuple[str, Mapping[str, object]]:
     """Compile a query once per process; return its text and the parameters that are part of it."""
     compiled = cast("SQLCompiler", statement.compile(dialect=NAMED))
-    return compiled.string, compiled.construct_params(_check=False)
+    return compiled.string, {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
 
 
 def chunks(rows: Sequence[Values], columns: int) -> Iterator[Sequence[Values]]:

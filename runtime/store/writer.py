@@ -30,6 +30,8 @@ Done = Callable[[Unit, StoreError | None], None]
 DEPTH = 2
 #: Seconds before the first and at most before a further try.
 FIRST_DELAY, LONGEST_DELAY = 0.01, 1.0
+#: Enough to get from the first to the longest.
+MOST_DOUBLINGS = 7
 
 
 class WriterStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +225,7 @@ class Writer:
         trouble = next(group.trouble for group in self._again if group.trouble is not None)
         now = self._scheduler.clock.monotonic()
         self._trouble_since = self._trouble_since if self._tries else now
-        delay = min(FIRST_DELAY * 2**self._tries, LONGEST_DELAY)
+        delay = min(FIRST_DELAY * 2 ** min(self._tries, MOST_DOUBLINGS), LONGEST_DELAY)
         if not trouble.retryable or self._last_try or now + delay > self._trouble_since + self._retry_timeout:
             self._fail(trouble)
             return

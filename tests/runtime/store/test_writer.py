@@ -9,6 +9,7 @@ import pytest
 
 from penstock.runtime.errors import LeaseLost, StoreError, StoreFull, StoreUnavailable, WriteConflict
 from penstock.runtime.observe import Fact, StoreRetried
+from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
@@ -293,6 +294,47 @@ async def test_close_tries_a_last_time_and_does_not_wait(store: Store, url: str)
         await store.close()
 
     assert isinstance(answers.errors[0], StoreUnavailable)
+
+
+async def test_close_does_not_wait_for_the_next_try(
+    open_store: OpenStore, url: str, clock: VirtualClock, dump: Dump
+) -> None:
+    store, answers = await open_store(), Answers()
+    with write_lock(url):
+        store.submit(put(store, "a"), answers)
+        await clock.advance(5.0)
+        assert answers.units == []
+
+    await store.close()
+    assert (answers.errors, keys(dump)) == ([None], ["a"])
+
+
+async def test_trouble_after_the_end_of_the_scheduler_is_answered(store: Store, scheduler: Scheduler, url: str) -> None:
+    scheduler.close()
+    with write_lock(url), pytest.raises(StoreUnavailable, match="locked"):
+        await store.commit(put(store, "a"))
+
+    assert store.failed.done()
+
+
+async def test_a_thousand_tries_do_not_overflow_the_delay(
+    open_store: OpenStore, url: str, clock: VirtualClock, facts: list[Fact]
+) -> None:
+    store, answers = await open_store(retry_timeout=10_000.0), Answers()
+    with write_lock(url):
+        store.submit(put(store, "a"), answers)
+        await clock.advance(1200.0)
+
+    assert [fact.delay for fact in facts if isinstance(fact, StoreRetried)][-1] == 1.0
+    await clock.advance(1.0)
+    assert answers.errors == [None]
+
+
+async def test_a_query_that_cannot_run_is_an_error_of_the_store(store: Store) -> None:
+    with pytest.raises(StoreError, match="shard"):
+        await store.read(checkpoints.STATE_OF, domain="d")
+
+    assert not store.failed.done()
 
 
 async def test_close_leaves_the_file_alone_behind(store: Store, url: str, dump: Dump) -> None:
