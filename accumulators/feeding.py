@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from penstock.accumulators.awaiting import AwaitingAccumulator
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.polling import PollingAccumulator
 from penstock.accumulators.stream import StreamAccumulator
@@ -22,6 +23,11 @@ def feeder(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads)
         return lambda: stream(accumulator)
 
     return None
+
+
+def processor(accumulator: LiveAccumulator) -> Body | None:
+    """Return what processes the events of an accumulator; None for one that does so when they come."""
+    return accumulator.process if isinstance(accumulator, AwaitingAccumulator) else None
 
 
 async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:

@@ -46,6 +46,7 @@ class Inbox:
         self._lose = lose
         self._epoch = 0
         self._opened = False
+        self._error: Exception | None = None
         self._scheduled = False
         self._entries: list[Entry] = []
         self._sent: Sequence[Entry] = ()
@@ -68,8 +69,11 @@ class Inbox:
         Raises:
             StoreError: The row is not committed.
         """
-        while accumulator.waiting >= accumulator.capacity:
+        while self._error is None and accumulator.waiting >= accumulator.capacity:
             await self._room()
+
+        if self._error is not None:
+            raise self._error
 
         entry = Entry(accumulator, payload, event)
         accumulator.waiting += 1
@@ -88,7 +92,7 @@ class Inbox:
 
     def fail(self, error: Exception) -> None:
         """Refuse what waits for its row, and let nothing follow."""
-        self._opened = False
+        self._error = error
         entries, self._entries = [*self._sent, *self._entries], []
         self._sent = ()
         refuse(entries, error)
@@ -102,7 +106,7 @@ class Inbox:
     def _flush(self) -> None:
         """Hand the next unit to the store, unless one is there."""
         self._scheduled = False
-        if not self._opened or self._sent or not self._entries:
+        if not self._opened or self._error is not None or self._sent or not self._entries:
             return
 
         self._sent, self._entries = self._entries[:MOST_ROWS], self._entries[MOST_ROWS:]

@@ -61,6 +61,10 @@ class Journal(Protocol):
         """Commit a row, then apply the event in the order of the rows; waits while too many wait."""
 
 
+def nothing() -> None:
+    """Be told nothing."""
+
+
 class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     """What the store holds of an accumulator."""
 
@@ -83,6 +87,8 @@ class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     undecodable: int
     #: Events for which the function raised, or returned what it may not.
     failed: int
+    #: Queued events that gave way to newer ones.
+    overflowed: int
     #: Pushes that were refused, and polls that were skipped, because the domain was full.
     refused: int
     #: Pushed events that are journalled and not applied yet.
@@ -101,9 +107,11 @@ class LiveAccumulator:
         "_event_class",
         "_journal",
         "_memory",
+        "_sequence_before",
         "_stored_memory",
         "_takers",
         "_value_class",
+        "calm",
         "capacity",
         "changed",
         "consumed",
@@ -116,6 +124,7 @@ class LiveAccumulator:
         "health",
         "keeper",
         "name",
+        "overflowed",
         "positions",
         "refused",
         "sequence",
@@ -127,7 +136,14 @@ class LiveAccumulator:
     CODEC: Codec[AccumulatorState] = Codec(AccumulatorState, part="accumulator state")
 
     def __init__(
-        self, definition: AnyAccumulator, *, keeper: Keeper, journal: Journal, gate: Gate, capacity: int
+        self,
+        definition: AnyAccumulator,
+        *,
+        keeper: Keeper,
+        journal: Journal,
+        gate: Gate,
+        capacity: int,
+        calm: Callable[[], None] = nothing,
     ) -> None:
         """Bring a definition to life.
 
@@ -137,12 +153,14 @@ class LiveAccumulator:
             journal: The domain's inbox.
             gate: The domain's gate.
             capacity: Pushes that may wait when the definition does not say.
+            calm: Called when all that was taken is processed, by an accumulator that does not do so at once.
         """
         self.definition = definition
         self.name = definition.name
         self.keeper = keeper
         self._journal = journal
         self.gate = gate
+        self.calm = calm
         self.capacity = definition.capacity or capacity
         self._takers: tuple[Taker, ...] = ()
         self._memory: Memory[object] | None = None
@@ -156,7 +174,7 @@ class LiveAccumulator:
         self._value_class = only_class(definition.output_codec.exact)
         self.health: Health = "starting"
         self.error: str | None = None
-        self.events = self.filtered = self.undecodable = self.failed = self.refused = self.waiting = 0
+        self.events = self.filtered = self.undecodable = self.failed = self.refused = self.waiting = self.overflowed = 0
         self._blank()
 
     def _caller(self) -> Callable[[object], object]:
@@ -168,7 +186,7 @@ class LiveAccumulator:
 
     def _blank(self) -> None:
         """Begin with nothing taken."""
-        self.sequence = 0
+        self.sequence = self._sequence_before = 0
         self.positions: dict[str, Position] = {}
         self.state = self._memory.initial if self._memory else None
         self._stored_memory: bytes | None = None
@@ -217,11 +235,15 @@ class LiveAccumulator:
         if value is None:
             self.filtered += 1
         else:
-            self.sequence += 1
-            for take in self._takers:
-                take(value)
+            self._emit(value)
 
         return not self.gate.shut
+
+    def _emit(self, value: object) -> None:
+        """Hand a value to the reactors."""
+        self.sequence += 1
+        for take in self._takers:
+            take(value)
 
     def _fold(self, event: object) -> object:
         """Call a function that carries state. The state changes last, when nothing can fail any more."""
@@ -250,8 +272,18 @@ class LiveAccumulator:
 
     # -- doors ---------------------------------------------------------------------------------------------
 
+    @property
+    def full(self) -> bool:
+        """Whether no more can be taken now."""
+        return self.gate.full
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was taken is processed."""
+        return True
+
     async def ready(self) -> None:
-        """Wait until the domain can take more; others on the loop have their turn in any case."""
+        """Wait until more can be taken; others on the loop have their turn in any case."""
         await self.gate.ready()
 
     def offer(self, payload: object) -> bool:
@@ -286,7 +318,7 @@ class LiveAccumulator:
         self._refuse_inside("push")
         event = self._convert(payload)
         while not self._admits():
-            await self.gate.ready()
+            await self.ready()
 
         await self._take(event)
 
@@ -305,7 +337,7 @@ class LiveAccumulator:
 
     async def _take(self, event: object) -> None:
         if not self.definition.durable:
-            if not self.accept(event) and not self.gate.full:
+            if not self.accept(event) and not self.full:
                 await self.gate.ready()
 
             return
@@ -321,7 +353,7 @@ class LiveAccumulator:
         if self.gate.gone is not None:
             raise self.gate.gone
 
-        if not self.gate.full or self.definition.overflow == "drop_oldest":
+        if not self.full or self.definition.overflow == "drop_oldest":
             return True  # under ``latest`` what is dropped is the older value that this one replaces
 
         if self.definition.overflow == "reject":
@@ -379,7 +411,7 @@ class LiveAccumulator:
             return
 
         state = self.CODEC.decode(data)
-        self.sequence = state.sequence
+        self.sequence = self._sequence_before = state.sequence
         self.positions = dict(state.positions)
         if self._memory is not None and state.memory is not None:
             self._stored_memory = state.memory
@@ -392,7 +424,7 @@ class LiveAccumulator:
     @property
     def boundaries(self) -> int:
         """How many boundaries went out since the app started."""
-        return self.events - self.filtered - self.undecodable - self.failed
+        return self.sequence - self._sequence_before
 
     def statistics(self) -> AccumulatorStatistics:
         """Return what happened since the app started."""
@@ -402,6 +434,7 @@ class LiveAccumulator:
             filtered=self.filtered,
             undecodable=self.undecodable,
             failed=self.failed,
+            overflowed=self.overflowed,
             refused=self.refused,
             waiting=self.waiting,
             health=self.health,

@@ -1,6 +1,6 @@
 """Passthrough: fed by pushes; one event in, at most one boundary out, nothing kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, cast, overload
 
 from penstock.accumulators.accumulator import (
@@ -20,19 +20,25 @@ class PassthroughAccumulator(Accumulator[In, Out]):
 
     kind = "passthrough"
 
-    def __call__(self, event: In) -> Out | None:
+    def __call__(self, event: In) -> Out | Awaitable[Out | None] | None:
         """Call the user's function."""
-        return cast("Out | None", self.function.fn(event))
+        return cast("Out | Awaitable[Out | None] | None", self.function.fn(event))
 
 
 class PassthroughDecorator(Protocol):
     """What ``passthrough_accumulator(…)`` with options returns."""
 
-    def __call__(self, fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]:
+    @overload
+    def __call__(self, fn: Callable[[In], Awaitable[Out | None]], /) -> PassthroughAccumulator[In, Out]: ...
+    @overload
+    def __call__(self, fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]: ...
+    def __call__(self, fn: Callable[[In], object], /) -> object:
         """Make the accumulator."""
         ...
 
 
+@overload
+def passthrough_accumulator(fn: Callable[[In], Awaitable[Out | None]], /) -> PassthroughAccumulator[In, Out]: ...
 @overload
 def passthrough_accumulator(fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]: ...
 @overload
@@ -40,45 +46,45 @@ def passthrough_accumulator(
     *, durable: bool = False, name: str | None = None, overflow: Overflow = "block", capacity: int | None = None
 ) -> PassthroughDecorator: ...
 def passthrough_accumulator(
-    fn: Callable[[In], Out | None] | None = None,
+    fn: Callable[[In], object] | None = None,
     /,
     *,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
     capacity: int | None = None,
-) -> PassthroughAccumulator[In, Out] | PassthroughDecorator:
+) -> object:
     """Make an accumulator of a function from an event to a boundary; None drops the event, and the drop is counted.
+
+    ``def`` runs at once; with ``async def`` events queue up, and are processed one after the other.
 
     Args:
         durable: Journal each pushed event before ``push`` returns; what was acknowledged survives a crash.
         name: The name in the store; the function's own when omitted.
         overflow: What happens while the ingress is saturated: ``push`` waits (``block``), raises (``reject``),
             or the event replaces an older one (``drop_oldest``).
-        capacity: Pushed events that may wait; ``ingress_limit`` of the configuration when omitted.
+        capacity: Events that may wait; ``ingress_limit`` of the configuration when omitted.
 
     Raises:
-        DefinitionError: The function lacks annotations, takes another number of parameters, is async, or does nothing.
+        DefinitionError: The function lacks annotations, takes another number of parameters, or does nothing.
     """
 
-    def decorate(function: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]:
+    def decorate(function: Callable[[In], object], /) -> PassthroughAccumulator[In, object]:
         checked, event, value = read_function(function, caller_locals())
         return PassthroughAccumulator(
             checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
 
     if fn is None:
-        return cast("PassthroughDecorator", decorate)
+        return decorate
 
     checked, event, value = read_function(fn, caller_locals())
-    return PassthroughAccumulator(
+    return PassthroughAccumulator[In, object](
         checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
     )
 
 
-def read_function(
-    fn: Callable[[In], Out | None], localns: Mapping[str, object]
-) -> tuple[Function[object], object, object]:
+def read_function(fn: Callable[..., object], localns: Mapping[str, object]) -> tuple[Function[object], object, object]:
     """Return the function with the types of its event and its boundaries."""
     function = Function[object].of(fn, localns=localns)
     problems = [*event_problems(function), *body_problems(function, "return the event")]
@@ -101,10 +107,4 @@ def event_problems(function: Function[object]) -> list[str]:
         for parameter in function.parameters.values()
         if not parameter.is_annotated
     ]
-    if function.is_async:
-        problems.append(
-            f"accumulator {function.name!r} is async, but events are processed one at a time without waiting:"
-            " write `def`, and await in a graph node"
-        )
-
     return problems

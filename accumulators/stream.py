@@ -4,7 +4,7 @@ Position, state and boundary change in one step, and are committed together: aft
 on behind the last committed position, with the state as it was there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
 
 from penstock.accumulators.accumulator import (
@@ -77,7 +77,11 @@ class StreamAccumulator(Accumulator[In, Out]):
 class StreamDecorator(Protocol):
     """What ``stream_accumulator(source)`` returns."""
 
-    def __call__(self, fn: Callable[[In], Out | None], /) -> StreamAccumulator[In, Out]:
+    @overload
+    def __call__(self, fn: Callable[[In], Awaitable[Out | None]], /) -> StreamAccumulator[In, Out]: ...
+    @overload
+    def __call__(self, fn: Callable[[In], Out | None], /) -> StreamAccumulator[In, Out]: ...
+    def __call__(self, fn: Callable[[In], object], /) -> object:
         """Make the accumulator."""
         ...
 
@@ -130,7 +134,7 @@ def stream_accumulator(
         capacity: Pushed events that may wait; ``ingress_limit`` of the configuration when omitted.
 
     Raises:
-        DefinitionError: The function lacks annotations, has another shape, is async, or does nothing.
+        DefinitionError: The function lacks annotations, has another shape, does nothing, or carries state and is async.
     """
 
     def decorate(fn: Callable[..., object], /) -> StreamAccumulator[object, object]:
@@ -178,6 +182,12 @@ def read_fold(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
 
     problems = [problem for problem in event_problems(function) if "parameters, not one" not in problem]
     problems += body_problems(function, "return (state, value)")
+    if function.is_async:
+        problems.append(
+            f"accumulator {function.name!r} carries state and is async: state and position change in one step, so write"
+            " `def`, and wait in a graph node"
+        )
+
     value = value_type(function, returned[1], problems)
     if problems:
         raise DefinitionError(*problems)

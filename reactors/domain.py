@@ -18,10 +18,10 @@ from collections.abc import Callable
 import msgspec
 from typing_extensions import override
 
-from penstock.accumulators.feeding import feeder
+from penstock.accumulators.awaiting import live_class
+from penstock.accumulators.feeding import feeder, processor
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.inbox import Inbox
-from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.ledger import Entries, Ledger
@@ -101,14 +101,20 @@ class Domain:
         self._store, self._scheduler, self._threads = store, scheduler, threads
         self._observer = observer
         self._interval = checkpoint_interval
+        self._waiters: list[asyncio.Future[None]] = []
         self.gate = Gate(scheduler.clock.monotonic)
         self.ledger = Ledger(
             limit=outbox_limit, observer=observer, start_clock=self._arm, soon=self._cut_soon, fill=self._fill
         )
         self.inbox = Inbox(store, self.name, shard, self._inbox_failed)
         self.accumulators = {
-            definition.name: LiveAccumulator(
-                definition, keeper=self.ledger, journal=self.inbox, gate=self.gate, capacity=ingress_limit
+            definition.name: live_class(definition)(
+                definition,
+                keeper=self.ledger,
+                journal=self.inbox,
+                gate=self.gate,
+                capacity=ingress_limit,
+                calm=self._wake,
             )
             for definition in component.accumulators
         }
@@ -121,6 +127,7 @@ class Domain:
                 observer=observer,
                 history=firing_history,
                 pausing=self.request_cut,
+                calm=self._wake,
             )
             for definition in component.reactors
         }
@@ -130,11 +137,11 @@ class Domain:
 
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
         self._parts: list[Part] = []
+        self._processors: list[Part] = []
         self._rows: list[InboxRow] = []
         self._timer: Timer | None = None
         self._soon = self._again = self._stopping = False
         self._away: Entries | None = None
-        self._waiters: list[asyncio.Future[None]] = []
         self._cuts = self._failed_cuts = 0
         self._error: StoreError | None = None
 
@@ -166,6 +173,10 @@ class Domain:
         """
         for reactor in self.reactors.values():
             reactor.start(supervisor)
+
+        for accumulator in self.accumulators.values():
+            if (process := processor(accumulator)) is not None:
+                self._processors.append(supervisor.start(f"accumulator {accumulator.name} processing", process))
 
         await self._replay()
         self.inbox.open(self.epoch)
@@ -214,6 +225,9 @@ class Domain:
             for reactor in self.reactors.values():
                 reactor.stop()
 
+            for part in self._processors:
+                part.cancel()
+
             self._disarm()
             stopped = AppError(f"domain {self.name!r} has stopped")
             self.gate.leave(stopped)
@@ -229,16 +243,20 @@ class Domain:
             await self._last_cut()
 
     async def _drain(self, seconds: float) -> None:
-        """Wait until no graph runs, a bounded time."""
+        """Wait until no event is being processed and no graph runs, a bounded time."""
         deadline = self._scheduler.clock.monotonic() + seconds
         timer = self._scheduler.at(deadline, self._wake)
-        while any(reactor.running for reactor in self.reactors.values()):
+        while not self._drained():
             if self._scheduler.clock.monotonic() >= deadline:
                 break
 
             await self._change()
 
         timer.cancel()
+
+    def _drained(self) -> bool:
+        processed = all(accumulator.idle for accumulator in self.accumulators.values())
+        return processed and not any(reactor.running for reactor in self.reactors.values())
 
     async def _last_cut(self) -> None:
         """Commit all that is left, and that the domain stopped in order."""
@@ -386,7 +404,7 @@ class Domain:
         self.lost = error
         self._disarm()
         self.ledger.clear()
-        for part in self._parts:
+        for part in (*self._parts, *self._processors):
             part.cancel()
 
         for reactor in self.reactors.values():
@@ -412,6 +430,7 @@ class Domain:
             return True
 
         waits = self._away is not None or self.ledger.next or not self.inbox.idle
+        waits = waits or not all(accumulator.idle for accumulator in self.accumulators.values())
         return not waits and all(reactor.is_idle for reactor in self.reactors.values())
 
     def statistics(self) -> DomainStatistics:

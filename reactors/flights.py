@@ -46,6 +46,7 @@ class Flights:
         observer: Observer,
         call: Callable[[Slot], None],
         ended: Callable[[Flight, Errors | None], None],
+        calm: Callable[[], None],
     ) -> None:
         """Begin with nothing in flight.
 
@@ -56,10 +57,11 @@ class Flights:
             observer: Told of failed graphs.
             call: Called when a key has to be looked at again.
             ended: Called when a firing is over.
+            calm: Called when a firing no longer runs: it is over, or waits to be tried again.
         """
         self._definition = definition
         self._ledger, self._scheduler, self._observer = ledger, scheduler, observer
-        self._call, self._ended = call, ended
+        self._call, self._ended, self._calm = call, ended, calm
         self._crew: Crew | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
         self.waits = False
@@ -177,6 +179,8 @@ class Flights:
             self._decide(flight, errors)
         else:
             self._land(flight, None)
+
+        self._calm()
 
     def _land(self, flight: Flight, errors: Errors | None) -> None:
         """End a firing; its key is free."""

@@ -106,6 +106,7 @@ class LiveReactor:
         observer: Observer,
         history: int = 200,
         pausing: Callable[[], None] = nothing,
+        calm: Callable[[], None] = nothing,
     ) -> None:
         """Bring a definition to life.
 
@@ -117,6 +118,7 @@ class LiveReactor:
             observer: Told of failed graphs.
             history: Firings that ``history`` shows.
             pausing: Called when the reactor is paused.
+            calm: Called when a firing no longer runs.
         """
         self.definition = definition
         self.name = definition.name
@@ -126,7 +128,13 @@ class LiveReactor:
         self._monotonic = scheduler.clock.monotonic
         self._due = Due(gate, self._may_fire, self._serve)
         self._flights = Flights(
-            definition, ledger=ledger, scheduler=scheduler, observer=observer, call=self._due.call, ended=self._ended
+            definition,
+            ledger=ledger,
+            scheduler=scheduler,
+            observer=observer,
+            call=self._due.call,
+            ended=self._ended,
+            calm=calm,
         )
         self._keys = Keys(definition.key_ttl, scheduler, self._forget)
         self._history = History(self._monotonic, history, gate.ended)

@@ -105,10 +105,6 @@ def only_docstring(event: Book) -> Book:  # type: ignore[empty-body]
     """Say much and do nothing."""
 
 
-async def waits(event: Book) -> Book:
-    return event
-
-
 @pytest.mark.parametrize(
     ("fn", "words"),
     [
@@ -117,7 +113,6 @@ async def waits(event: Book) -> Book:
         (two, ["takes 2 parameters"]),
         (empty, ["empty body", "return the event"]),
         (only_docstring, ["empty body"]),
-        (waits, ["is async", "await in a graph node"]),
     ],
 )
 def test_a_passthrough_that_cannot_work_is_refused_with_the_fix(fn: object, words: list[str]) -> None:
@@ -154,6 +149,14 @@ def no_state(event: float) -> float:
 
 def wrong_return(event: float, state: float) -> float:
     return event + state
+
+
+async def slow_fold(event: float, state: float) -> tuple[float, float | None]:
+    return state, event
+
+
+def test_a_function_that_carries_state_does_not_wait() -> None:
+    assert "carries state and is async" in refusal(stream_accumulator(SOURCE, state=0.0), slow_fold)
 
 
 def test_a_fold_has_a_shape() -> None:

@@ -76,6 +76,7 @@ WAITS_IN_THREADS = READS_TIME | {
 STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task group"}
 
 CATCHES_ALL = {
+    "accumulators/awaiting.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/feeding.py": "a poll is user code: what it raises becomes health, then the supervisor's",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",

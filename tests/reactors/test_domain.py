@@ -433,3 +433,71 @@ async def test_a_source_goes_on_behind_the_committed_position_with_the_state_fro
         assert await world.effects() == ["1.0", "3.0", "6.0", "10.0", "15.0"]
 
     assert source.consumed == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+# -- the parts change ------------------------------------------------------------------------------------------
+
+
+async def test_state_firings_and_inbox_follow_their_parts_into_a_domain_of_another_name(tmp_path: Path) -> None:
+    slow = Graph("slow", seconds=5.0, effect=value)
+    async with World(tmp_path, [Reactor("r", [orders])], [slow], checkpoint_interval=100.0) as world:
+        await world.accumulator("orders").push(1.0)
+        await world.domain.flush()
+        await world.accumulator("orders").push(2.0)
+        assert world.domain.name == "r"
+        world.definitions = [world.definitions[0], Reactor("a", [orders])]
+        world.graphs = []
+        await world.crash()
+        await world.start()
+        assert world.domain.name == "a"
+        statistics = world.domain.reactors["r"].statistics()
+        assert world.domain.epoch == 2  # ids of firings go on, whatever the domain is called
+        assert world.accumulator("orders").sequence == 2
+        assert (statistics.in_flight, statistics.due) == (0, 0)
+        assert world.domain.reactors["r"].state() == {None: {"orders": 2.0}}
+        assert world.domain.reactors["a"].state() == {None: {"orders": 2.0}}
+
+
+async def test_a_reactor_that_tells_keys_apart_now_passes_over_what_had_none(tmp_path: Path) -> None:
+    async with World(tmp_path, [Reactor("r", [quotes])], [Graph()]) as world:
+        world.offer("quotes", Quote("A", 1.0))
+        await world.advance(1.0)
+        world.definitions = [Reactor("r", [quotes], key="symbol")]
+        await world.restart()
+        assert world.reactor.statistics().keys == 0
+        assert [fact.what for fact in world.facts(StateIgnored)] == ["key ''"]  # type: ignore[attr-defined]
+
+
+async def test_stored_values_of_another_type_stop_the_start_and_name_the_part(tmp_path: Path) -> None:
+    @passthrough_accumulator(name="alpha")
+    def texts(event: str) -> str:
+        return event
+
+    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+        world.offer("alpha", 1.0)
+        await world.advance(1.0)
+        await world.crash()
+        world.definitions = [Reactor("r", [texts])]
+        with pytest.raises(ExceptionGroup, match="unhandled") as caught:
+            await world.start()
+
+        assert "the stored state of 'alpha' does not fit str" in str(caught.value.exceptions[0])
+
+
+async def test_a_stop_whose_last_cut_fails_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, [Reactor("r", [alpha])], [Graph()])
+    await world.start()
+    world.offer("alpha", 1.0)
+    world.faults.fail("cut: before commit", error=WriteConflict("cut", "scripted"))
+    with pytest.raises(WriteConflict):
+        await world.stop()
+
+
+async def test_nothing_is_taken_after_a_stop(tmp_path: Path) -> None:
+    world = World(tmp_path, [Reactor("r", [alpha, orders])], [Graph()])
+    async with world:
+        pass
+
+    for name in ("alpha", "orders"):
+        with pytest.raises(AppError, match="stopped"):
+            await world.accumulator(name).push(1.0)
