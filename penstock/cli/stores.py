@@ -10,7 +10,7 @@ import anyio
 from penstock.cli.output import complain
 from penstock.runtime.clock import Activity, SystemClock
 from penstock.runtime.scheduler import Scheduler
-from penstock.runtime.store.engine import parse_url
+from penstock.runtime.store.dialects import parse_url
 from penstock.runtime.store.store import Store
 from penstock.runtime.urls import SQLITE
 

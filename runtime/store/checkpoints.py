@@ -8,11 +8,9 @@ from collections.abc import Collection
 from typing import cast
 
 import msgspec
-from sqlalchemy import Table, bindparam, select
-from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.errors import InvariantError
-from penstock.runtime.store.domain_statements import (
+from penstock.runtime.store.domain_kinds import (
     ADD_INBOX,
     ADD_LETTER,
     APPEND_LOG,
@@ -31,7 +29,6 @@ from penstock.runtime.store.domain_statements import (
 from penstock.runtime.store.engine import Query
 from penstock.runtime.store.kinds import Values
 from penstock.runtime.store.rows import FiringRow, InboxRow, LetterRow, LogRow, from_micros, to_micros
-from penstock.runtime.store.schema import DOMAINS, FIRINGS, INBOX, LOG, STATE
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 
@@ -164,14 +161,7 @@ def add_letter(unit: Unit, row: LetterRow) -> None:
     )
 
 
-# -- queries: each reads one domain, by an index that begins with (domain, shard) ------------------------------
-
-
-def of_domain(table: Table, *names: str, order: tuple[str, ...] = ()) -> ClauseElement:
-    """Return the select of a domain's rows."""
-    columns = [table.c[name] for name in names]
-    where = table.c.domain == bindparam("domain"), table.c.shard == bindparam("shard")
-    return select(*columns).where(*where).order_by(*(table.c[name] for name in order))
+# -- reading: the selects are in ``queries`` --------------------------------------------------------------------
 
 
 def decode_owned(row: Values) -> tuple[int, bool]:
@@ -214,15 +204,8 @@ def decode_log(row: Values) -> LogRow:
     return LogRow(component=component, key=key, seq=seq, value=value)
 
 
-OWNED = Query(of_domain(DOMAINS, "epoch", "clean"), decode_owned)
-STATE_OF = Query(of_domain(STATE, "component", "key", "value"), decode_state)
-FIRINGS_OF = Query(
-    of_domain(
-        FIRINGS,
-        *("reactor", "firing", "key", "snapshot", "done", "attempts", "crashes", "started_at"),
-        order=("started_at", "firing"),
-    ),
-    decode_firing,
-)
-INBOX_OF = Query(of_domain(INBOX, "seq", "accumulator", "payload", order=("seq",)), decode_inbox)
-LOG_OF = Query(of_domain(LOG, "component", "key", "seq", "value", order=("component", "key", "seq")), decode_log)
+OWNED = Query("domain", decode_owned)
+STATE_OF = Query("state of a domain", decode_state)
+FIRINGS_OF = Query("firings of a domain", decode_firing)
+INBOX_OF = Query("inbox of a domain", decode_inbox)
+LOG_OF = Query("log of a domain", decode_log)

@@ -3,13 +3,10 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import bindparam, literal_column, select
-
 from penstock.runtime.store.engine import Query
 from penstock.runtime.store.kinds import Values
 from penstock.runtime.store.rows import CommandRow, from_micros, maybe_micros, maybe_time, to_micros
-from penstock.runtime.store.schema import COMMANDS
-from penstock.runtime.store.statements import ADD_COMMAND, ANSWER_COMMAND
+from penstock.runtime.store.run_kinds import ADD_COMMAND, ANSWER_COMMAND
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 
@@ -58,8 +55,5 @@ def decode_command(row: Values) -> CommandRow:
     )
 
 
-# By commands_waiting: costs nothing when nothing waits.
-WAITING = Query(
-    select(*COMMANDS.c).where(COMMANDS.c.status == literal_column("'waiting'")).order_by(COMMANDS.c.id), decode_command
-)
-COMMAND = Query(select(*COMMANDS.c).where(COMMANDS.c.id == bindparam("id")), decode_command)
+WAITING = Query("waiting commands", decode_command)
+COMMAND = Query("command", decode_command)

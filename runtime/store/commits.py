@@ -18,7 +18,7 @@ from penstock.runtime.store.engine import (
 )
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.kinds import Role, Values
-from penstock.runtime.store.run_statements import KEY_HOLDERS, RUN_COLUMNS
+from penstock.runtime.store.run_kinds import KEY_HOLDERS, RUN_COLUMNS
 from penstock.runtime.store.unit import Unit
 
 #: Called in the writer with ``<label>: before begin``, ``…: before commit`` and ``…: after commit``, once per label in

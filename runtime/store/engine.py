@@ -5,16 +5,13 @@ An engine drives them, on a thread of its own (SQLite) or on an asyncio driver (
 connection. Errors of the driver are translated here, into the error tree, and thrown into the program.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.sql.expression import ClauseElement
 
-from penstock.runtime.errors import ConfigError
 from penstock.runtime.store.kinds import Kind, Values
 
 T = TypeVar("T")
@@ -66,7 +63,8 @@ Report = Callable[[T | None, BaseException | None], None]
 class Query(msgspec.Struct, Generic[R], frozen=True, eq=False):
     """A select with named parameters, compiled once per dialect, and what its rows become."""
 
-    statement: ClauseElement
+    #: The name of one in ``queries``, or a select of SQLAlchemy.
+    statement: object
     decode: Callable[[Values], R]
 
 
@@ -103,23 +101,12 @@ class Engine(ABC):
         """Run what was handed over, then give everything back."""
 
 
-def parse_url(text: str) -> URL:
-    """Read the URL of a store.
+def answer(future: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+    """Give a future its end, unless its owner has stopped waiting. A result of None belongs to an error, or to T."""
+    if future.done():
+        return
 
-    Raises:
-        ConfigError: It is not a URL, or none of a store that we know.
-    """
-    accepted = "write 'sqlite:///file.db' (relative) or 'sqlite:////folder/file.db' (absolute)"
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigError(f"store {text!r} is not a URL: {accepted}") from error
-
-    if url.get_backend_name() != "sqlite":
-        known = url.render_as_string(hide_password=True)
-        raise ConfigError(f"store {known!r}: this version stores in SQLite only: {accepted}")
-
-    if url.drivername != "sqlite":
-        raise ConfigError(f"store {text!r}: the driver is chosen by Penstock: {accepted}")
-
-    return url
+    if error is None:
+        future.set_result(cast("T", result))
+    else:
+        future.set_exception(error)

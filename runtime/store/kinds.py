@@ -1,16 +1,15 @@
 """A kind of row: what is done with it, in which order, and what may be merged with what.
 
-The writer runs one statement per kind and commit, so that a thousand units cost a few statements. A kind tells all that
-it needs for that: the statement over a table ``given`` of rows, and the rules under which one statement for many units
-has the same outcome as many statements one after the other.
+The writer runs one statement per kind and commit, so that a thousand units cost a few statements. A kind tells the
+rules under which one statement for many units has the same outcome as many statements one after the other. The
+statements themselves are in ``statements`` and the files of that name; only the engine imports them, and SQLAlchemy
+with them, when a store is opened: declaring graphs and workflows needs neither.
 """
 
 import enum
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import CTE
-from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.errors import StoreError
 
@@ -51,8 +50,6 @@ class Kind(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     rank: int
     #: Names of the columns of ``given``.
     columns: tuple[str, ...]
-    #: Makes the statement over the table of given rows.
-    build: Callable[[CTE], ClauseElement]
     role: Role = Role.WRITE
     #: Kinds with the same slot speak of the same things; ``key`` names the thing.
     slot: str = ""
@@ -67,3 +64,8 @@ class Kind(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     alone: bool = False
     #: The error for a row of a guard that did not match.
     refusal: Callable[[Values], StoreError] = never
+
+
+def insert_kind(table: str, columns: tuple[str, ...], *, role: Role = Role.WRITE) -> Kind:
+    """Return the kind of a table whose rows are only ever inserted."""
+    return Kind(name=f"insert {table}", rank=3, columns=columns, role=role)

@@ -2,13 +2,10 @@
 
 from typing import cast
 
-from sqlalchemy import bindparam, or_, select
-
 from penstock.runtime.store.engine import Query
 from penstock.runtime.store.kinds import Values
 from penstock.runtime.store.rows import LetterRow, from_micros
 from penstock.runtime.store.runs import NO_BOUND
-from penstock.runtime.store.schema import DEAD_LETTERS
 from penstock.runtime.store.store import Store
 
 
@@ -43,12 +40,4 @@ def decode_letter(row: Values) -> LetterRow:
     )
 
 
-PART = bindparam("part", type_=DEAD_LETTERS.c.part.type)
-# Walks the primary key downwards.
-NEWEST_LETTERS = Query(
-    select(*DEAD_LETTERS.c)
-    .where(DEAD_LETTERS.c.id < bindparam("before"), or_(PART.is_(None), DEAD_LETTERS.c.part == PART))
-    .order_by(DEAD_LETTERS.c.id.desc())
-    .limit(bindparam("limit")),
-    decode_letter,
-)
+NEWEST_LETTERS = Query("newest letters", decode_letter)

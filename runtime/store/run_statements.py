@@ -1,28 +1,21 @@
-"""The statements about runs, their tasks and events. See ``statements``."""
+"""The statements about runs, their tasks and events, and about commands. See ``statements``."""
 
-from operator import itemgetter
+from collections.abc import Mapping
 
 from sqlalchemy import (
     CTE,
     and_,
     case,
+    literal_column,
     null,
     select,
     update,
 )
 from sqlalchemy.sql.expression import ClauseElement
 
-from penstock.runtime.errors import LeaseLost, StoreError
-from penstock.runtime.store import schema
-from penstock.runtime.store.kinds import Kind, Role, Values
-from penstock.runtime.store.rows import run_name
-from penstock.runtime.store.statements import ONE, ZERO, hold, insert_kind, put, write
-
-
-def run_lost(row: Values) -> StoreError:
-    """Say that a run has another owner, or is over."""
-    run_id, owner_or_epoch = int(str(row[0])), int(str(row[1]))
-    return LeaseLost(f"run {run_name(run_id)}", owner_or_epoch)
+from penstock.runtime.store import run_kinds, schema
+from penstock.runtime.store.kinds import Kind
+from penstock.runtime.store.statements import ONE, ZERO, Build, hold, put, write
 
 
 def insert_run(given: CTE) -> ClauseElement:
@@ -33,48 +26,11 @@ def insert_run(given: CTE) -> ClauseElement:
     )
 
 
-RUN_COLUMNS = (
-    *("id", "workflow", "structure_version", "code_version", "status", "input", "output", "error", "origin", "key"),
-    *("owner", "epoch", "recoveries", "lease_until", "created_at", "started_at", "finished_at"),
-)
-# Closes the race of two creations with one key: the database decides which is first. Index: runs_key.
-INSERT_RUN = Kind(
-    name="insert run",
-    rank=0,
-    columns=RUN_COLUMNS,
-    build=insert_run,
-    role=Role.UNLESS_TAKEN,
-    slot="run",
-    key=itemgetter(0),
-    ordered=True,
-)
-
-
 def holders(given: CTE) -> ClauseElement:
     """Return (given id, id of the run that holds the key)."""
     runs = schema.RUNS
     same = and_(runs.c.workflow == given.c.workflow, runs.c.key == given.c.key)
     return select(given.c.id, runs.c.id).select_from(given).join(runs, same).where(runs.c.id != given.c.id)
-
-
-# Runs only when INSERT_RUN left rows out, in its transaction. Index: runs_key.
-KEY_HOLDERS = Kind(
-    name="key holders", rank=0, columns=("id", "workflow", "key"), build=holders, role=Role.RETURNS, alone=True
-)
-
-# Closes the race of a run write with a claim by another node, and with the run's own end. Index: primary key of runs.
-FENCE_RUN = Kind(
-    name="fence run",
-    rank=1,
-    columns=("id", "epoch"),
-    build=lambda given: hold(schema.RUNS, given, schema.RUNS.c.finished_at.is_(None)),
-    role=Role.GUARD,
-    slot="run",
-    key=itemgetter(0),
-    once=True,
-    ordered=True,
-    refusal=run_lost,
-)
 
 
 def owned(given: CTE) -> tuple[object, ...]:
@@ -89,38 +45,9 @@ def finish_run(given: CTE) -> ClauseElement:
     return update(schema.RUNS).where(*owned(given)).values(changes)  # type: ignore[arg-type]
 
 
-# Its own guard: the same race as FENCE_RUN, and the end of a run happens once. Before the rows that stand behind it, so
-# that a late owner is told that it is late, and not that its rows are there. Index: primary key of runs.
-FINISH_RUN = Kind(
-    name="finish run",
-    rank=2,
-    columns=("id", "epoch", "status", "output", "error", "finished_at"),
-    build=finish_run,
-    role=Role.GUARD,
-    slot="run",
-    key=itemgetter(0),
-    ordered=True,
-    refusal=run_lost,
-)
-
-
 def release_run(given: CTE) -> ClauseElement:
     """Let runs go: any node may claim them, and that counts as no recovery."""
     return update(schema.RUNS).where(*owned(given)).values(owner=null(), lease_until=null())  # type: ignore[arg-type]
-
-
-# The same race as FENCE_RUN. Index: primary key of runs.
-RELEASE_RUN = Kind(
-    name="release run",
-    rank=2,
-    columns=("id", "epoch"),
-    build=release_run,
-    role=Role.GUARD,
-    slot="run",
-    key=itemgetter(0),
-    ordered=True,
-    refusal=run_lost,
-)
 
 
 def claim_runs(given: CTE) -> ClauseElement:
@@ -134,18 +61,26 @@ def claim_runs(given: CTE) -> ClauseElement:
     )
 
 
-# Closes the race with the old owner: from here on its writes carry an epoch that matches nothing. The recovery count is
-# committed before a run resumes. Index: runs_unfinished.
-CLAIM_RUNS = Kind(name="claim runs", rank=0, columns=("owner",), build=claim_runs, alone=True)
+def answer_command(given: CTE) -> ClauseElement:
+    """Answer commands that wait."""
+    commands = schema.COMMANDS
+    changes = {name: given.c[name] for name in ("status", "answer", "answered_at")}
+    return (
+        update(commands)
+        .where(commands.c.id == given.c.id, commands.c.status == literal_column("'waiting'"))
+        .values(changes)
+    )
 
-# Behind FENCE_RUN or FINISH_RUN of its unit. Index: the primary keys.
-PUT_TASK = Kind(
-    name="put task",
-    rank=3,
-    columns=("run_id", "task", "status", "attempts", "delta", "error", "started_at", "finished_at"),
-    build=lambda given: put(schema.TASKS, given),
-    slot="task",
-    key=itemgetter(0, 1),
-    last_wins=True,
-)
-APPEND_EVENTS = insert_kind(schema.EVENTS, ("run_id", "seq", "at", "events"))
+
+STATEMENTS: Mapping[Kind, Build] = {
+    run_kinds.INSERT_RUN: insert_run,
+    run_kinds.KEY_HOLDERS: holders,
+    run_kinds.FENCE_RUN: lambda given: hold(schema.RUNS, given, schema.RUNS.c.finished_at.is_(None)),
+    run_kinds.FINISH_RUN: finish_run,
+    run_kinds.RELEASE_RUN: release_run,
+    run_kinds.CLAIM_RUNS: claim_runs,
+    run_kinds.PUT_TASK: lambda given: put(schema.TASKS, given),
+    run_kinds.APPEND_EVENTS: lambda given: write(schema.EVENTS, given),
+    run_kinds.ADD_COMMAND: lambda given: write(schema.COMMANDS, given),
+    run_kinds.ANSWER_COMMAND: answer_command,
+}

@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import cast
 
 import msgspec
-from sqlalchemy import and_, bindparam, or_, select
-from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.errors import RunNotFound
 from penstock.runtime.store.engine import Query
@@ -20,7 +18,7 @@ from penstock.runtime.store.rows import (
     run_name,
     to_micros,
 )
-from penstock.runtime.store.run_statements import (
+from penstock.runtime.store.run_kinds import (
     APPEND_EVENTS,
     CLAIM_RUNS,
     FENCE_RUN,
@@ -28,9 +26,7 @@ from penstock.runtime.store.run_statements import (
     INSERT_RUN,
     PUT_TASK,
     RELEASE_RUN,
-    RUN_COLUMNS,
 )
-from penstock.runtime.store.schema import EVENTS, RUNS, TASKS
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 
@@ -201,30 +197,9 @@ def decode_events(row: Values) -> EventsRow:
     return EventsRow(run_id=run_id, seq=seq, at=from_micros(at), events=events)
 
 
-def matching() -> ClauseElement:
-    """Return the select of ``list_runs``: walks the primary key downwards; a parameter that is None filters nothing."""
-    workflow, status = bindparam("workflow", type_=RUNS.c.workflow.type), bindparam("status", type_=RUNS.c.status.type)
-    return (
-        select(*ALL_OF_RUNS)
-        .where(
-            RUNS.c.id < bindparam("before"),
-            or_(workflow.is_(None), RUNS.c.workflow == workflow),
-            or_(status.is_(None), RUNS.c.status == status),
-        )
-        .order_by(RUNS.c.id.desc())
-        .limit(bindparam("limit"))
-    )
-
-
-ALL_OF_RUNS = [RUNS.c[name] for name in RUN_COLUMNS]
-#: Unfinished runs of a node, by the index runs_unfinished.
-OWNED = and_(RUNS.c.owner == bindparam("owner"), RUNS.c.finished_at.is_(None))
-
-RUN = Query(select(*ALL_OF_RUNS).where(RUNS.c.id == bindparam("id")), decode_run)
-NEWEST_RUNS = Query(matching(), decode_run)
-OWNED_RUNS = Query(select(*ALL_OF_RUNS).where(OWNED).order_by(RUNS.c.id), decode_run)
-OWNED_TASKS = Query(
-    select(*TASKS.c).join(RUNS, RUNS.c.id == TASKS.c.run_id).where(OWNED).order_by(TASKS.c.run_id), decode_task
-)
-TASKS_OF = Query(select(*TASKS.c).where(TASKS.c.run_id == bindparam("id")).order_by(TASKS.c.started_at), decode_task)
-EVENTS_OF = Query(select(*EVENTS.c).where(EVENTS.c.run_id == bindparam("id")).order_by(EVENTS.c.seq), decode_events)
+RUN = Query("run", decode_run)
+NEWEST_RUNS = Query("newest runs", decode_run)
+OWNED_RUNS = Query("unfinished runs of an owner", decode_run)
+OWNED_TASKS = Query("tasks of unfinished runs of an owner", decode_task)
+TASKS_OF = Query("tasks of a run", decode_task)
+EVENTS_OF = Query("events of a run", decode_events)

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from sqlalchemy.engine import URL
 from typing_extensions import override
 
 from penstock.runtime.errors import ConfigError, StoreReadOnly, StoreUnavailable
-from penstock.runtime.store.engine import Engine, Program, Query, Report
+from penstock.runtime.store.engine import Engine, Program, Query, Report, answer
 from penstock.runtime.store.lock import FileLock
 from penstock.runtime.store.sqlite_driver import OLDEST, Driver, Options
 
@@ -98,17 +98,6 @@ class DriverThread:
         # when the loop is closed there is nobody left who could be told
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *arguments)
-
-
-def answer(future: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
-    """Give a future its end, unless its owner has stopped waiting. A result of None belongs to an error, or to T."""
-    if future.done():
-        return
-
-    if error is None:
-        future.set_result(cast("T", result))
-    else:
-        future.set_exception(error)
 
 
 class SQLiteEngine(Engine):

@@ -26,13 +26,17 @@ from penstock.runtime.errors import (
     StoreUnavailable,
     WriteConflict,
 )
+from penstock.runtime.store import domain_statements, run_statements
 from penstock.runtime.store.engine import BEGIN, ROLLBACK, Execute, Outcome, Program, Query, Step
 from penstock.runtime.store.kinds import Kind, Role, Values
+from penstock.runtime.store.queries import QUERIES
 from penstock.runtime.store.statements import given_table
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Of every kind.
+STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS}
 DIALECT = sqlite.dialect(paramstyle="qmark")
 NAMED = sqlite.dialect(paramstyle="named")
 WORDS = {
@@ -72,7 +76,7 @@ class Template(msgspec.Struct, frozen=True):
 @cache
 def compile_kind(kind: Kind) -> Template:
     """Compile a kind's statement once per process."""
-    compiled = cast("SQLCompiler", kind.build(given_table(kind.columns)).compile(dialect=DIALECT))
+    compiled = cast("SQLCompiler", STATEMENTS[kind](given_table(kind.columns)).compile(dialect=DIALECT))
     row = "(" + ", ".join("?" * len(kind.columns)) + ")"
     if tuple(compiled.positiontup or ()) != kind.columns:
         raise InvariantError(f"{kind.name}: parameters {compiled.positiontup}, given {kind.columns}")
@@ -88,9 +92,10 @@ def statement_text(kind: Kind, rows: int) -> str:
 
 
 @cache
-def compile_query(statement: ClauseElement) -> tuple[str, Mapping[str, object]]:
+def compile_query(statement: object) -> tuple[str, Mapping[str, object]]:
     """Compile a query once per process; return its text and the parameters that are part of it."""
-    compiled = cast("SQLCompiler", statement.compile(dialect=NAMED))
+    select = QUERIES[statement] if isinstance(statement, str) else cast("ClauseElement", statement)
+    compiled = cast("SQLCompiler", select.compile(dialect=NAMED))
     return compiled.string, {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
 
 

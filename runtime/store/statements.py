@@ -1,12 +1,11 @@
-"""What all statements of the writer are made of, and those about commands.
+"""What the statements of the writer are made of: ``domain_statements`` and ``run_statements``.
 
-A kind per purpose, each a statement over a table ``given`` of rows: ``domain_statements``, ``run_statements``. All of
-them run inside one write transaction (SQLite: BEGIN IMMEDIATE), so no other writer comes between two of them; the races
-they close are those with what was decided before the transaction began. Each says which race that is, and by which
-index it finds its rows.
+Each is a statement over a table ``given`` of rows, and belongs to a kind; the kind's comment tells which race it closes
+and by which index it finds its rows. All of them run inside one write transaction (SQLite: BEGIN IMMEDIATE), so no
+other writer comes between two of them; the races are those with what was decided before the transaction began.
 """
 
-from operator import itemgetter
+from collections.abc import Callable
 
 from sqlalchemy import (
     CTE,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    update,
     values,
 )
 
@@ -30,9 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.expression import ClauseElement
 
-from penstock.runtime.errors import LeaseLost, StoreError
 from penstock.runtime.store import schema
-from penstock.runtime.store.kinds import Kind, Role, Values
+
+#: Makes the statement over the table of given rows.
+Build = Callable[[CTE], ClauseElement]
 
 #: A name has one type in all tables.
 TYPES = {column.name: column.type for table in schema.METADATA.sorted_tables for column in table.columns}
@@ -69,53 +68,9 @@ def drop(table: Table, given: CTE) -> ClauseElement:
     return delete(table).where(tuple_(*keys).in_(select(given)))
 
 
-def insert_kind(table: Table, names: tuple[str, ...], *, role: Role = Role.WRITE) -> Kind:
-    """Return the kind of a table whose rows are only ever inserted."""
-    return Kind(name=f"insert {table.name}", rank=3, columns=names, build=lambda given: write(table, given), role=role)
-
-
 def hold(table: Table, given: CTE, *conditions: object) -> ClauseElement:
     """Count the given rows that are there as the guard expects; locks them where the database locks rows."""
     names: list[str] = [column.name for column in given.columns]
     matches = and_(true(), *(table.c[name] == given.c[name] for name in names))
     held = select(table.primary_key.columns[0]).join(given, matches).where(true(), *conditions)  # type: ignore[arg-type]
     return select(func.count()).select_from(held.with_for_update(of=table).subquery("held"))
-
-
-# -- commands ------------------------------------------------------------------------------------------------
-
-ADD_COMMAND = insert_kind(
-    schema.COMMANDS,
-    ("verb", "target", "arguments", "status", "answer", "created_at", "answered_at"),
-    role=Role.NUMBERED,
-)
-
-
-def answer_command(given: CTE) -> ClauseElement:
-    """Answer commands that wait."""
-    commands = schema.COMMANDS
-    changes = {name: given.c[name] for name in ("status", "answer", "answered_at")}
-    return (
-        update(commands)
-        .where(commands.c.id == given.c.id, commands.c.status == literal_column("'waiting'"))
-        .values(changes)
-    )
-
-
-def answered(row: Values) -> StoreError:
-    """Say that a command was answered already."""
-    return LeaseLost(f"command {row[0]}", 0)
-
-
-# Closes the race of two owners that apply one command: the first answer counts. Index: primary key of commands.
-ANSWER_COMMAND = Kind(
-    name="answer command",
-    rank=5,
-    columns=("id", "status", "answer", "answered_at"),
-    build=answer_command,
-    role=Role.GUARD,
-    slot="command",
-    key=itemgetter(0),
-    ordered=True,
-    refusal=answered,
-)

@@ -13,19 +13,19 @@ For the layers that write:
 """
 
 import asyncio
+import importlib
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from penstock.runtime.clock import Activity
 from penstock.runtime.errors import AppError, StoreError, StoreUnavailable
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
-from penstock.runtime.store.engine import BEGIN, COMMIT, Engine, Program, Query, parse_url
+from penstock.runtime.store.engine import BEGIN, COMMIT, Engine, Program, Query, answer
 from penstock.runtime.store.migrations import MIGRATIONS, check_version, migrate
 from penstock.runtime.store.rows import RUNS_PER_NODE, to_micros
-from penstock.runtime.store.sqlite import SQLiteEngine, answer, read_options
 from penstock.runtime.store.unit import Unit
 from penstock.runtime.store.writer import Done, Writer, WriterStatistics
 
@@ -85,14 +85,13 @@ class Store:
             StoreUnavailable: It cannot be reached.
         """
         now = scheduler.clock.now()
-        options = read_options(
-            parse_url(url),
+        engine = make_engine(
+            url,
             synchronous=synchronous,
             serve=serve,
             lock=serve if lock is None else lock,
             started_at=now.isoformat(timespec="seconds"),
         )
-        engine = SQLiteEngine(options)
         writer = Writer(
             engine,
             scheduler=scheduler,
@@ -202,6 +201,12 @@ class Store:
             await self._engine.close()
         finally:
             self._activity.come_back()
+
+
+def make_engine(url: str, **options: object) -> Engine:
+    """Import what talks to the database, which nobody needs before, and let it make an engine."""
+    dialects = importlib.import_module("penstock.runtime.store.dialects")
+    return cast("Engine", dialects.make_engine(url, **options))
 
 
 def closed(url: str) -> StoreError:

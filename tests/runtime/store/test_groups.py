@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from penstock.runtime.store import checkpoints, domain_statements, run_statements, runs
+from penstock.runtime.store import checkpoints, domain_kinds, run_kinds, runs
 from penstock.runtime.store.commits import Commit
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.migrations import MIGRATIONS, migrate
@@ -49,7 +49,7 @@ EPOCHS, NAMES, NUMBERS = st.sampled_from([1] * 9 + [2]), st.sampled_from("ab"), 
 ACTIONS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[object], ...]]] = {
     "fence": (lambda u, e: checkpoints.fence(u, "d", 0, e), (EPOCHS,)),
     "stop": (lambda u, e: checkpoints.fence(u, "d", 0, e, stopped=True), (EPOCHS,)),
-    "take": (lambda u: u.add(domain_statements.TAKE_DOMAIN, ("d", 0, 7)), ()),
+    "take": (lambda u: u.add(domain_kinds.TAKE_DOMAIN, ("d", 0, 7)), ()),
     "put": (lambda u, k, v: checkpoints.put_state(u, "d", 0, "c", k, b"%d" % v), (NAMES, NUMBERS)),
     "delete": (lambda u, k: checkpoints.put_state(u, "d", 0, "c", k, None), (NAMES,)),
     "firing": (lambda u, f, n: checkpoints.put_firing(u, "d", 0, firing_row(f, n)), (NAMES, NUMBERS)),
@@ -65,8 +65,8 @@ ACTIONS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[object], .
     "events": (lambda u, i, n: runs.append_events(u, i, n, NOW, "[]"), (NUMBERS, NUMBERS)),
     "finish": (lambda u, i, e: runs.finish_run(u, i, e, status="completed", finished_at=NOW), (NUMBERS, EPOCHS)),
     "release": (runs.release_run, (NUMBERS, EPOCHS)),
-    "claim": (lambda u, n: u.add(run_statements.CLAIM_RUNS, (n,)), (NUMBERS,)),
-    "unstorable": (lambda u: u.add(domain_statements.PUT_STATE, ("d", 0, "c", "x", object())), ()),
+    "claim": (lambda u, n: u.add(run_kinds.CLAIM_RUNS, (n,)), (NUMBERS,)),
+    "unstorable": (lambda u: u.add(domain_kinds.PUT_STATE, ("d", 0, "c", "x", object())), ()),
 }
 #: Alone in their units, as the facets write them.
 ALONE = ["take", "claim"]

@@ -1,6 +1,8 @@
 """The text of the statements: compiled once, of bounded size, and each finds its rows by an index."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 
@@ -8,23 +10,16 @@ import pytest
 from hypothesis import given, strategies as st
 from sqlalchemy.dialects import postgresql
 
-from penstock.runtime.store import (
-    checkpoints,
-    commands,
-    domain_statements,
-    letters,
-    run_statements,
-    runs,
-    statements,
-)
-from penstock.runtime.store.engine import Query
+from penstock.runtime.store import domain_kinds, run_kinds
 from penstock.runtime.store.kinds import Kind
 from penstock.runtime.store.migrations import MIGRATIONS
+from penstock.runtime.store.queries import QUERIES
 from penstock.runtime.store.sqlite import WORDS
 from penstock.runtime.store.sqlite_driver import (
     CACHED_STATEMENTS,
     MAX_PARAMETERS,
     SIZES,
+    STATEMENTS,
     chunks,
     compile_kind,
     compile_query,
@@ -32,14 +27,7 @@ from penstock.runtime.store.sqlite_driver import (
 )
 from penstock.runtime.store.statements import given_table
 
-NAMES = vars(statements) | vars(domain_statements) | vars(run_statements)
-KINDS = [kind for kind in [*NAMES.values(), *domain_statements.MOVES] if isinstance(kind, Kind)]
-QUERIES = [
-    (f"{module.__name__.rpartition('.')[2]}.{name}", query)
-    for module in (checkpoints, commands, letters, runs)
-    for name, query in vars(module).items()
-    if isinstance(query, Query)
-]
+KINDS = [kind for kind in (vars(domain_kinds) | vars(run_kinds)).values() if isinstance(kind, Kind)]
 #: A few rows, whatever happens: every row may be looked at.
 SMALL = {"domains"}
 #: What is in flight, looked at once per take-over.
@@ -79,13 +67,13 @@ def test_a_kind_finds_its_rows_by_an_index(database: sqlite3.Connection, kind: K
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_same_source_compiles_for_the_other_dialect(kind: Kind) -> None:
-    text = str(kind.build(given_table(kind.columns)).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    text = str(STATEMENTS[kind](given_table(kind.columns)).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
     assert "given" in text
 
 
-@pytest.mark.parametrize(("name", "query"), QUERIES)
-def test_a_query_finds_its_rows_by_an_index(database: sqlite3.Connection, name: str, query: Query[object]) -> None:
-    text, constants = compile_query(query.statement)
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_finds_its_rows_by_an_index(database: sqlite3.Connection, name: str) -> None:
+    text, constants = compile_query(name)
     found = scanned(database, text, Anything(constants))
     assert found <= SMALL
 
@@ -107,4 +95,14 @@ def test_all_statements_fit_the_cache_of_the_driver() -> None:
 
 
 def test_a_statement_is_the_same_text_each_time() -> None:
-    assert statement_text(run_statements.PUT_TASK, 64) is statement_text(run_statements.PUT_TASK, 64)
+    assert statement_text(run_kinds.PUT_TASK, 64) is statement_text(run_kinds.PUT_TASK, 64)
+
+
+def test_every_kind_has_its_statement() -> None:
+    assert set(KINDS) == set(STATEMENTS)
+
+
+def test_what_fills_units_does_not_import_the_database() -> None:
+    facets = ", ".join(f"penstock.runtime.store.{name}" for name in ("checkpoints", "commands", "letters", "runs"))
+    code = f"import sys, {facets}; print({{'sqlalchemy', 'sqlite3'}} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "set()\n"
