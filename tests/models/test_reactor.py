@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -158,5 +159,6 @@ class ReactorMachine(RuleBasedStateMachine):
             }
 
 
-ReactorMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
-TestReactor = ReactorMachine.TestCase
+@pytest.mark.timeout(120)
+class TestReactor(ReactorMachine.TestCase):
+    settings = settings(max_examples=30, stateful_step_count=20)
