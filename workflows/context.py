@@ -44,6 +44,10 @@ class Context(MutableMapping[str, object]):
         except msgspec.DecodeError as error:
             raise DecodeError("context", "a JSON object", str(error)) from error
 
+    def peek(self) -> dict[str, object]:
+        """Return the values themselves, for whoever only compares: in-place changes have not been checked."""
+        return self._values
+
     def to_json(self) -> str:
         """Return the context as JSON text."""
         return to_text(self.to_dict())

@@ -24,7 +24,7 @@ import msgspec
 from penstock.workflows.values import is_list, is_mapping, json_key, json_value, same, to_text
 
 
-class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The difference between the context that a task got and the one it left behind."""
 
     changed: dict[str, object] = {}

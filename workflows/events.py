@@ -27,7 +27,7 @@ Kind = Literal[
 ]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Something that happened in a run; fields that do not apply are left out."""
 
     event: Kind

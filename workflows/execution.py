@@ -20,7 +20,7 @@ from penstock.workflows.values import mapping_from_text, to_text
 TRACEBACK = 8000
 
 
-class Success(msgspec.Struct, frozen=True):
+class Success(msgspec.Struct, frozen=True, gc=False):
     """A task returned."""
 
     delta: Delta
@@ -117,7 +117,7 @@ def _success(task: Task, text: str, context: Context) -> Success:
     """Compare what was left behind with what was given."""
     base = mapping_from_text(text)
     try:
-        delta = diff(base, context)
+        delta = diff(base, context.peek())
         return Success(delta, text if delta.empty else to_text(apply(base, delta)))
     except (TypeError, ValueError) as error:
         raise _refuse(task, str(error)) from error

@@ -59,6 +59,7 @@ class LiveRun:
         definition: Its workflow.
         created: The row it was created with, or taken over.
         number: Its id.
+        name: Its id as people write it.
         progress: Where its tasks stand.
         endings: By position: how the bodies ended that are not committed yet.
         rows: By position: the tasks that are committed, or known to run.
@@ -80,6 +81,7 @@ class LiveRun:
         "endings",
         "events",
         "gone",
+        "name",
         "number",
         "progress",
         "rows",
@@ -96,6 +98,7 @@ class LiveRun:
         self.definition = definition
         self.created = created
         self.number = created.id
+        self.name = run_name(created.id)
         self.rows: dict[int, TaskRow] = {}
         self.endings: dict[int, Ending] = {}
         self.events: list[Event] = []
@@ -121,11 +124,6 @@ class LiveRun:
                 self._deltas[task] = delta_from_text(row.delta)
 
         return committed
-
-    @property
-    def name(self) -> str:
-        """The run's id as people write it."""
-        return run_name(self.number)
 
     @property
     def workflow(self) -> str:

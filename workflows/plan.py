@@ -18,6 +18,7 @@ class Plan:
         dependencies: By position, what the task waits for, in declared order of the dependencies.
         dependents: By position, what waits for the task, in order.
         feeds: By position, whether something waits for this task alone: its context is the one that the task left.
+        root_positions: The tasks that wait for nothing.
         single_leaf: The only task that nothing waits for; its context is the output.
     """
 
@@ -38,6 +39,7 @@ class Plan:
 
         self.dependents: tuple[tuple[int, ...], ...] = tuple(map(tuple, dependents))
         self.feeds: tuple[bool, ...] = tuple(any(self.needs[at] == 1 for at in after) for after in self.dependents)
+        self.root_positions: tuple[int, ...] = tuple(at for at, needs in enumerate(self.needs) if not needs)
         leaves = [at for at, after in enumerate(self.dependents) if not after]
         self.single_leaf: int | None = leaves[0] if len(leaves) == 1 else None
 
@@ -57,7 +59,7 @@ class Plan:
     @property
     def roots(self) -> tuple[str, ...]:
         """The tasks that wait for nothing."""
-        return tuple(name for name, needs in zip(self.names, self.dependencies, strict=True) if not needs)
+        return tuple(self.names[at] for at in self.root_positions)
 
     @property
     def leaves(self) -> tuple[str, ...]:

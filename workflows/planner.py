@@ -20,30 +20,30 @@ from penstock.workflows.states import BARRED, TASK_TRANSITIONS, RunState, TaskSt
 # -- events ------------------------------------------------------------------------------------------------
 
 
-class Began(msgspec.Struct, frozen=True):
+class Began(msgspec.Struct, frozen=True, gc=False):
     """The run is in memory: created, or taken over from the store."""
 
 
-class Started(msgspec.Struct, frozen=True):
+class Started(msgspec.Struct, frozen=True, gc=False):
     """A ready task got its slot."""
 
     task: int
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """The body of a task returned, or raised."""
 
     task: int
     failed: bool
 
 
-class Interrupted(msgspec.Struct, frozen=True):
+class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """The app stops, and a running task was cancelled."""
 
     task: int
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """What ``Commit`` asked for is in the store."""
 
     tasks: tuple[int, ...]
@@ -54,13 +54,13 @@ Event = Began | Started | Ended | Interrupted | Committed
 # -- decisions ---------------------------------------------------------------------------------------------
 
 
-class Start(msgspec.Struct, frozen=True):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """Run a task as soon as there is a slot."""
 
     task: int
 
 
-class Commit(msgspec.Struct, frozen=True):
+class Commit(msgspec.Struct, frozen=True, gc=False):
     """Write the outcomes of tasks, and the end of the run, as one unit."""
 
     tasks: tuple[int, ...]
@@ -153,7 +153,10 @@ def _step(progress: Progress, task: int, step: TaskStep) -> TaskState:
 
 
 def _began(progress: Progress) -> list[Decision]:
-    """Look at every task: nothing of a run that was taken over is under way."""
+    """Start the roots; of a run that was taken over, look at every task, for nothing of it is under way."""
+    if progress.unended == len(progress.states):
+        return _start(progress, progress.plan.root_positions)
+
     waiting = [task for task, state in enumerate(progress.states) if state is TaskState.WAITING]
     passed = [task for task in waiting if progress.barred[task] and not progress.undecided[task]]
     group = _pass_over(progress, passed)

@@ -152,7 +152,8 @@ class Run:
         """
         if self._live is not None:
             await self._live.until_end()
-            return _output(self._live.row(), self._live.cause)
+            end = self._row
+            return _output(end if end.status == RunState.COMPLETED else self._live.row(), self._live.cause)
 
         run = self if self.status in FINAL_RUNS else await self.refresh()
         return await run._settle()  # noqa: SLF001 - its own class

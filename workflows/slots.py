@@ -22,7 +22,7 @@ LONG = 1.0
 class Execution:
     """A body that runs."""
 
-    __slots__ = ("handle", "live", "noted", "since", "started_at", "task")
+    __slots__ = ("begun", "handle", "interrupted", "live", "noted", "since", "started_at", "task")
 
     def __init__(self, live: LiveRun, task: int, started_at: datetime, since: float) -> None:
         self.live = live
@@ -33,6 +33,15 @@ class Execution:
         #: Whether it is written down as running.
         self.noted = False
         self.handle: asyncio.Task[None] | None = None
+        #: Whether the asyncio task has had its first turn. One that is cancelled before never gets to its own clean-up.
+        self.begun = False
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """Cancel the body."""
+        self.interrupted = True
+        if self.begun and self.handle is not None:
+            self.handle.cancel()
 
 
 class Slots:
@@ -104,8 +113,8 @@ class Slots:
     def cancel(self, live: LiveRun | None = None) -> None:
         """Interrupt the bodies of a run, or all of them."""
         for execution in [*self._running]:
-            if execution.handle is not None and (live is None or execution.live is live):
-                execution.handle.cancel()
+            if live is None or execution.live is live:
+                execution.interrupt()
 
     def close(self) -> None:
         """Start nothing any more."""
@@ -125,16 +134,19 @@ class Slots:
         execution.handle = self._tasks.start(self._carry_out(execution))
 
     async def _carry_out(self, execution: Execution) -> None:
-        live = execution.live
-        task = live.definition.plan.tasks[execution.task]
-        outcome: Outcome | None = None
+        execution.begun = True
         try:
-            outcome = await attempt(task, live.context_of(execution.task, execution.started_at), self._threads)
+            outcome = None if execution.interrupted else await self._attempt(execution)
         except asyncio.CancelledError:
             outcome = None  # ours alone: a body that cancels itself fails
 
         self._running.discard(execution)
         self._ended(execution, outcome)
+
+    async def _attempt(self, execution: Execution) -> Outcome:
+        live = execution.live
+        text = live.context_of(execution.task, execution.started_at)
+        return await attempt(live.definition.plan.tasks[execution.task], text, self._threads)
 
     def _look(self) -> None:
         """Find what runs long; one timer for all bodies."""

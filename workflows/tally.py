@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from penstock.runtime.observe import Observer, RunFinished, RunLeft, RunStarted, TaskFinished
+from penstock.runtime.observe import Observer, RunFinished, RunLeft, RunStarted, TaskFinished, silent
 from penstock.runtime.store.rows import RunRow, TaskRow, run_name
 from penstock.workflows.live import LiveRun
 from penstock.workflows.states import RunState, TaskState
@@ -39,7 +39,8 @@ class Tally:
     """Counts, and tells the observer."""
 
     def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+        #: Nobody who listens: then no fact is made, for there are several to each run.
+        self._observer = None if observer is silent else observer
         self._started = self._recovered = self._left = 0
         self._runs = dict.fromkeys(RunState, 0)
         self._tasks = dict.fromkeys(TaskState, 0)
@@ -47,7 +48,8 @@ class Tally:
     def started(self, live: LiveRun) -> None:
         """A run was created."""
         self._started += 1
-        self._observer(RunStarted(workflow=live.workflow, run_id=live.name, origin=live.created.origin))
+        if self._observer is not None:
+            self._observer(RunStarted(workflow=live.workflow, run_id=live.name, origin=live.created.origin))
 
     def recovered(self, runs: int) -> None:
         """Runs were taken over."""
@@ -56,27 +58,32 @@ class Tally:
     def task(self, live: LiveRun, row: TaskRow) -> None:
         """A task was committed with its last status."""
         self._tasks[TaskState(row.status)] += 1
-        self._observer(
-            TaskFinished(
-                workflow=live.workflow,
-                run_id=live.name,
-                task=row.task,
-                status=row.status,
-                seconds=_seconds(row.started_at, row.finished_at),
-                error=row.error,
+        if self._observer is not None:
+            self._observer(
+                TaskFinished(
+                    workflow=live.workflow,
+                    run_id=live.name,
+                    task=row.task,
+                    status=row.status,
+                    seconds=_seconds(row.started_at, row.finished_at),
+                    error=row.error,
+                )
             )
-        )
 
     def finished(self, row: RunRow) -> None:
         """A run was committed with its last status."""
         self._runs[RunState(row.status)] += 1
-        seconds = _seconds(row.created_at, row.finished_at)
-        self._observer(RunFinished(workflow=row.workflow, run_id=run_name(row.id), status=row.status, seconds=seconds))
+        if self._observer is not None:
+            seconds = _seconds(row.created_at, row.finished_at)
+            self._observer(
+                RunFinished(workflow=row.workflow, run_id=run_name(row.id), status=row.status, seconds=seconds)
+            )
 
     def left(self, row: RunRow, why: str, reason: str) -> None:
         """A run is not in this worker's hands any more."""
         self._left += why != "parked"
-        self._observer(RunLeft(workflow=row.workflow, run_id=run_name(row.id), why=why, reason=reason))
+        if self._observer is not None:
+            self._observer(RunLeft(workflow=row.workflow, run_id=run_name(row.id), why=why, reason=reason))
 
     def statistics(self, *, live: int, queued: int, running: int, uncommitted: int, parked: int) -> WorkerStatistics:
         """Return what was counted, beside what is now."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from penstock.runtime.effects import Recorded, Start
 from penstock.runtime.errors import AppError, LeaseLost, RunFailed, RunNotFound, RunParked, StoreError, StoreUnavailable
 from penstock.runtime.observe import Fact, RunLeft
 from penstock.runtime.store.rows import run_number
@@ -182,6 +183,23 @@ async def test_stop_interrupts_after_its_time_and_charges_nothing(machine: Machi
     run = await worker.run(run_id)
     assert (run.status, run.recoveries, run.tasks["second"].attempts) == ("completed", 0, 1)
     assert ran == ["first", *["second"] * 6]
+
+
+async def test_task_that_is_interrupted_before_its_first_turn_does_not_run(machine: Machine) -> None:
+    made, gate, ran = hanging()
+    worker = await machine.open(made)
+    assert machine.store is not None
+    unit = machine.store.unit("cut")
+    adopt = worker.write(unit, [Recorded(key="k", effect=Start(workflow="w", input="{}"))])
+    await machine.store.commit(unit)
+    adopt()
+    worker._owner.slots.cancel()
+    await worker.drain(0.0)
+    assert (ran, worker.statistics().running) == ([], 0)
+    gate.set()
+    worker = await machine.open(made)
+    await worker.wait_idle()
+    assert [run.status async for run in worker.runs()] == ["completed"]
 
 
 async def test_stop_does_not_start_what_waits(machine: Machine, clock: VirtualClock) -> None:
