@@ -93,7 +93,7 @@ class Worker:
         start = definition.workflow.prepare(value)
         live = self._new(definition, start.input, key, origin)
         number = await self._owner.create(live)
-        return Run(self, live.created, live=live) if number == live.number else await self._run(number)
+        return await self._run(number) if number != live.number else Run(self, live.created, live=live)
 
     def write(self, unit: Unit, effects: Sequence[Recorded]) -> Callable[[], None]:
         """Put the creation of runs into somebody else's unit.
@@ -209,6 +209,16 @@ class Worker:
             uncommitted=self._owner.uncommitted,
             parked=len(self._parked),
         )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is in memory: all have ended, or wait for code that fits them."""
+        return not self._owner.live
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is in memory; each that leaves is told as a fact."""
+        return not self._owner.live
 
     async def wait_idle(self) -> None:
         """Return when no run is in memory: all have ended, or wait for code that fits them."""
