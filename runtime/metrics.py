@@ -13,7 +13,7 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
 * store: penstock_store_commits_total penstock_store_units_total penstock_store_units_failed_total
   penstock_store_units_waiting penstock_store_rows_total penstock_store_retries_total penstock_store_commit_seconds
-* kernel: penstock_timers_pending penstock_timers_fired_total penstock_timers_failed_total
+* kernel: penstock_functions_left_total penstock_timers_pending penstock_timers_fired_total penstock_timers_failed_total
   penstock_timer_ticks_missed_total penstock_timer_late_max_seconds penstock_threads penstock_thread_calls_running
   penstock_thread_calls_waiting penstock_thread_calls_total penstock_thread_calls_abandoned_total
   penstock_part_restarts_total penstock_circuit_state
@@ -118,6 +118,7 @@ METRICS = {
     "penstock_store_retries_total": counter("Commits that met passing trouble and were tried again"),
     "penstock_store_commit_seconds": histogram("From the handing over of a group to its acknowledgement"),
     # kernel
+    "penstock_functions_left_total": counter("Functions that still ran in threads when the app stopped"),
     "penstock_timers_pending": gauge("Timers that wait for their deadline"),
     "penstock_timers_fired_total": counter("Callbacks of timers that were called"),
     "penstock_timers_failed_total": counter("Callbacks of timers that raised"),

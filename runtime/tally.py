@@ -11,6 +11,7 @@ from penstock.runtime.observe import (
     EventDropped,
     Fact,
     FiringFailed,
+    FunctionsLeft,
     PartRestarted,
     RunFinished,
     RunLeft,
@@ -154,6 +155,11 @@ def _part_restarted(tally: Tally, fact: PartRestarted) -> None:
 @counts(CircuitChanged)
 def _circuit_changed(tally: Tally, fact: CircuitChanged) -> None:
     tally.circuit(fact.part, fact.state)
+
+
+@counts(FunctionsLeft)
+def _functions_left(tally: Tally, fact: FunctionsLeft) -> None:
+    tally.add("penstock_functions_left_total", len(fact.functions))
 
 
 @counts(StoreRetried)

@@ -17,6 +17,7 @@ from penstock.runtime.observe import (
     EventDropped,
     Fact,
     FiringFailed,
+    FunctionsLeft,
     PartRestarted,
     RunFinished,
     RunLeft,
@@ -99,6 +100,7 @@ def told(*facts: Fact) -> dict[str, float]:
             RunLeft(workflow="w", run_id="1-1", why="lost", reason="taken over"),
             {'penstock_runs_left_total{why="lost",workflow="w"}': 1},
         ),
+        (FunctionsLeft(functions=("book", "rate")), {"penstock_functions_left_total": 2}),
         (StateIgnored(part="m", what="key 'z'", reason="gone"), {'penstock_states_ignored_total{part="m"}': 1}),
         (PartRestarted(part="p", restarts=1, delay=1.0, error="no"), {'penstock_part_restarts_total{part="p"}': 1}),
         (
