@@ -11,7 +11,7 @@ from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
 from penstock.runtime.scheduler import SchedulerStatistics
 from penstock.runtime.store.writer import WriterStatistics
 from penstock.runtime.threads import ThreadsStatistics
-from penstock.workflows.worker import WorkerStatistics
+from penstock.workflows.tally import WorkerStatistics
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,7 @@ def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iter
     for name, domain in statistics.domains.items():
         yield Sample(metric="penstock_outbox_effects", value=domain.outbox, labels={"domain": name})
 
+    yield from worker_samples(statistics.worker)
     yield from store_samples(statistics.store)
     yield from scheduler_samples(statistics.scheduler)
     yield from threads_samples(statistics.threads)
@@ -62,6 +63,15 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
     labels = {"accumulator": name}
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
     yield Sample(metric="penstock_boundaries_total", value=statistics.boundaries, labels=labels)
+    yield Sample(metric="penstock_source_connected", value=statistics.health == "live", labels=labels)
+
+
+def worker_samples(statistics: WorkerStatistics) -> Iterator[Sample]:
+    """Yield what the worker holds; runs and tasks that end are counted as they are told."""
+    yield Sample(metric="penstock_runs", value=statistics.live, labels={"state": "live"})
+    yield Sample(metric="penstock_runs", value=statistics.parked, labels={"state": "parked"})
+    yield Sample(metric="penstock_tasks", value=statistics.queued, labels={"state": "queued"})
+    yield Sample(metric="penstock_tasks", value=statistics.running, labels={"state": "running"})
 
 
 def store_samples(statistics: WriterStatistics) -> Iterator[Sample]:
@@ -71,3 +81,4 @@ def store_samples(statistics: WriterStatistics) -> Iterator[Sample]:
     yield Sample(metric="penstock_store_units_failed_total", value=statistics.failed)
     yield Sample(metric="penstock_store_units_waiting", value=statistics.waiting)
     yield Sample(metric="penstock_store_rows_total", value=statistics.rows)
+    yield Sample(metric="penstock_store_commit_seconds_total", value=statistics.seconds)

@@ -110,8 +110,9 @@ class Owner:
     def adopt(self, runs: Sequence[LiveRun]) -> None:
         """Begin, or go on with, runs that are this owner's now."""
         for live in runs:
-            self.live[live.number] = live
-            self._carry_out(live, decide(live.progress, Began()))
+            # a run can be seen unfinished in the store just before its creation is acknowledged here
+            if self.live.setdefault(live.number, live) is live:
+                self._carry_out(live, decide(live.progress, Began()))
 
         self.slots.fill()
 

@@ -93,7 +93,11 @@ class Worker:
         start = definition.workflow.prepare(value)
         live = self._new(definition, start.input, key, origin)
         number = await self._owner.create(live)
-        return await self._run(number) if number != live.number else Run(self, live.created, live=live)
+        if number != live.number:
+            return await self._run(number)
+
+        # another one is in memory when the run was taken over from the store in the same moment
+        return Run(self, live.created, live=self._owner.live.get(number, live))
 
     def write(self, unit: Unit, effects: Sequence[Recorded]) -> Callable[[], None]:
         """Put the creation of runs into somebody else's unit.
@@ -209,11 +213,6 @@ class Worker:
             uncommitted=self._owner.uncommitted,
             parked=len(self._parked),
         )
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no run is in memory: all have ended, or wait for code that fits them."""
-        return not self._owner.live
 
     @property
     def is_idle(self) -> bool:

@@ -48,19 +48,20 @@ class Machine:
         self.facts = facts
         self.faults = faults
         self.store: Store | None = None
+        self.threads: Threads | None = None
         self.worker: Worker | None = None
         self.mistakes: list[BaseException] = []
 
-    async def open(self, *workflows: Workflow, limit: int = 64, recover: bool = True) -> Worker:
+    async def open(self, *workflows: Workflow, limit: int = 64, recover: bool = True, inline: bool = True) -> Worker:
         """Start a process; the one that ran before ends as if it had been killed."""
         await self.kill()
         scheduler, activity = self.scheduler, self.scheduler.clock.activity
         self.store = await Store.open(self.url, scheduler=scheduler, activity=activity, faults=self.faults)
-        threads = Threads("tasks", 4, activity=activity, inline=True)
+        self.threads = Threads("tasks", 4, activity=activity, inline=inline)
         self.worker = Worker(
             self.store,
             scheduler,
-            threads,
+            self.threads,
             self.facts.append,
             max_concurrent_tasks=limit,
             on_error=self.mistakes.append,
@@ -81,7 +82,10 @@ class Machine:
         if self.worker is not None:
             await self.worker.drain(0.0)
 
-        self.store = self.worker = None
+        if self.threads is not None:
+            await self.threads.close()
+
+        self.store = self.worker = self.threads = None
 
 
 @pytest.fixture

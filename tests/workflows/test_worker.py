@@ -1,6 +1,7 @@
 """The worker: runs from creation to end, on a real store in virtual time."""
 
 import asyncio
+import threading
 from typing import TypedDict
 
 import msgspec
@@ -161,6 +162,19 @@ async def test_missing_key_is_the_default_or_none(machine: Machine) -> None:
 
     worker = await machine.open(made)
     assert await (await worker.start(made)).result() == {"seen": [None, 7]}
+
+
+async def test_def_tasks_run_in_threads_of_our_own(machine: Machine) -> None:
+    both, made = threading.Barrier(2), Workflow("w")
+
+    def body() -> dict[str, object]:
+        both.wait(5.0)
+        return {threading.current_thread().name: True}
+
+    made.task(name="a")(body)
+    made.task(name="b")(body)
+    worker = await machine.open(made, inline=False)
+    assert set(await (await worker.start(made)).result()) == {"penstock-tasks-1", "penstock-tasks-2"}
 
 
 # -- failure ---------------------------------------------------------------------------------------------------
