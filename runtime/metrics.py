@@ -6,13 +6,13 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
 * streams: penstock_accumulator_events_total penstock_accumulator_events_waiting penstock_boundaries_total
   penstock_events_dropped_total penstock_dead_letters_total penstock_source_connected penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
-* firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds penstock_event_seconds
+* firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
   penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
   penstock_cut_seconds penstock_domains_lost_total penstock_states_ignored_total
 * runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
   penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
 * store: penstock_store_commits_total penstock_store_units_total penstock_store_units_failed_total
-  penstock_store_units_waiting penstock_store_rows_total penstock_store_retries_total penstock_store_commit_seconds
+  penstock_store_units_waiting penstock_store_rows_total penstock_store_retries_total penstock_store_commit_seconds_total
 * kernel: penstock_functions_left_total penstock_timers_pending penstock_timers_fired_total penstock_timers_failed_total
   penstock_timer_ticks_missed_total penstock_timer_late_max_seconds penstock_threads penstock_thread_calls_running
   penstock_thread_calls_waiting penstock_thread_calls_total penstock_thread_calls_abandoned_total
@@ -78,7 +78,7 @@ METRICS = {
     "penstock_boundaries_total": counter("Boundaries that went out", "accumulator"),
     "penstock_events_dropped_total": counter("Drops that were told one by one", "part", "reason"),
     "penstock_dead_letters_total": counter("Dropped events that a dead letter keeps", "part", "reason"),
-    "penstock_source_connected": gauge("1 while a source is connected", "source"),
+    "penstock_source_connected": gauge("1 while what feeds an accumulator is connected", "accumulator"),
     "penstock_channel_items": gauge("Items in a channel", "channel"),
     "penstock_channel_accepted_total": counter("Items that were let into a channel", "channel"),
     "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),
@@ -89,7 +89,6 @@ METRICS = {
         "Failures of a graph in a firing; outcome: retry or dead_letter", "reactor", "graph", "outcome"
     ),
     "penstock_firing_seconds": histogram("From the start of a firing to its end", "reactor"),
-    "penstock_event_seconds": histogram("From the arrival of an event to the end of its firing", "reactor"),
     "penstock_keys": gauge("Keys that a reactor holds", "reactor"),
     "penstock_outbox_effects": gauge("Effects that wait for a cut", "domain"),
     "penstock_cuts_total": counter("Cuts that were committed", "domain"),
@@ -99,14 +98,14 @@ METRICS = {
     "penstock_domains_lost_total": counter("Times that another owner took a domain", "domain"),
     "penstock_states_ignored_total": counter("Stored state that no part of the code belongs to", "part"),
     # runs
-    "penstock_runs": gauge("Runs that are known now", "workflow", "status"),
+    "penstock_runs": gauge("Runs in memory; state: live or parked", "state"),
     "penstock_runs_started_total": counter("Runs that were committed to the store", "workflow"),
     "penstock_runs_finished_total": counter("Runs that ended", "workflow", "status"),
     "penstock_runs_left_total": counter(
         "Unfinished runs that left this worker; why: lost, parked or store", "workflow", "why"
     ),
     "penstock_run_seconds": histogram("From the creation of a run to its end", "workflow"),
-    "penstock_tasks": gauge("Task runs that are known now", "workflow", "status"),
+    "penstock_tasks": gauge("Task runs in memory; state: queued or running", "state"),
     "penstock_tasks_finished_total": counter("Task runs that ended", "workflow", "task", "status"),
     "penstock_task_seconds": histogram("From the start of a task run to its end", "workflow", "task"),
     # store
@@ -116,7 +115,7 @@ METRICS = {
     "penstock_store_units_waiting": gauge("Write units that wait for their commit"),
     "penstock_store_rows_total": counter("Rows that were written"),
     "penstock_store_retries_total": counter("Commits that met passing trouble and were tried again"),
-    "penstock_store_commit_seconds": histogram("From the handing over of a group to its acknowledgement"),
+    "penstock_store_commit_seconds_total": counter("Seconds that commits took in the writer"),
     # kernel
     "penstock_functions_left_total": counter("Functions that still ran in threads when the app stopped"),
     "penstock_timers_pending": gauge("Timers that wait for their deadline"),

@@ -154,12 +154,12 @@ def test_samples_are_read_at_each_scrape_until_removed() -> None:
 
 
 def test_samples_of_two_apps_add_up_whatever_the_order_of_their_labels() -> None:
-    labels = [{"workflow": "w", "status": "running"}, {"status": "running", "workflow": "w"}]
+    labels = [{"part": "p", "reason": "decode"}, {"reason": "decode", "part": "p"}]
     published = Metrics()
     for each in labels:
-        published.add(lambda each=each: [Sample(metric="penstock_runs", value=2, labels=each)])  # type: ignore[misc]
+        published.add(lambda each=each: [Sample(metric="penstock_dead_letters_total", value=2, labels=each)])  # type: ignore[misc]
 
-    assert lines(published) == {'penstock_runs{status="running",workflow="w"}': 4}
+    assert lines(published) == {'penstock_dead_letters_total{part="p",reason="decode"}': 4}
 
 
 def test_histogram_has_cumulative_buckets_and_is_not_used_up_by_a_scrape() -> None:
