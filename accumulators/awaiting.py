@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.live import UNREAD, LiveAccumulator
+from penstock.accumulators.signal import Signal
 from penstock.accumulators.source import Position
 
 #: Payload, position, partition, row of the inbox or 0.
@@ -29,7 +30,7 @@ class AwaitingAccumulator(LiveAccumulator):
         super()._blank()
         self._queue: deque[Queued] = deque()
         self._work: asyncio.Future[None] | None = None
-        self._room: list[asyncio.Future[None]] = []
+        self._room = Signal()
 
     @property
     @override
@@ -57,9 +58,7 @@ class AwaitingAccumulator(LiveAccumulator):
     async def ready(self) -> None:
         await self.gate.ready()
         while len(self._queue) >= self.capacity and self.gate.gone is None:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._room.append(waiter)
-            await waiter
+            await self._room.wait()
 
     async def process(self) -> None:
         """Process what is queued, for ever; the body of a supervised part."""
@@ -70,7 +69,9 @@ class AwaitingAccumulator(LiveAccumulator):
 
             await self._process(*self._queue[0])
             self._queue.popleft()
-            self._make_room()
+            self._room.tell()
+            if not self._queue:
+                self.calm()
 
     def _enqueue(self, queued: Queued) -> None:
         if len(self._queue) >= self.capacity and self.definition.overflow == "drop_oldest" and len(self._queue) > 1:
@@ -105,15 +106,6 @@ class AwaitingAccumulator(LiveAccumulator):
             self.filtered += 1
         else:
             self._emit(value)
-
-    def _make_room(self) -> None:
-        waiters, self._room = self._room, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        if not self._queue:
-            self.calm()
 
 
 def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:

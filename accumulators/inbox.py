@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.signal import Signal
 from penstock.runtime.errors import StoreError
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.store import Store
@@ -50,7 +51,7 @@ class Inbox:
         self._scheduled = False
         self._entries: list[Entry] = []
         self._sent: Sequence[Entry] = ()
-        self._waiters: list[asyncio.Future[None]] = []
+        self._signal = Signal()
 
     @property
     def idle(self) -> bool:
@@ -70,7 +71,7 @@ class Inbox:
             StoreError: The row is not committed.
         """
         while self._error is None and accumulator.waiting >= accumulator.capacity:
-            await self._room()
+            await self._signal.wait()
 
         if self._error is not None:
             raise self._error
@@ -88,7 +89,7 @@ class Inbox:
     async def wait_idle(self) -> None:
         """Wait until nothing waits for its row."""
         while not self.idle:
-            await self._room()
+            await self._signal.wait()
 
     def fail(self, error: Exception) -> None:
         """Refuse what waits for its row, and let nothing follow."""
@@ -96,12 +97,7 @@ class Inbox:
         entries, self._entries = [*self._sent, *self._entries], []
         self._sent = ()
         refuse(entries, error)
-        self._wake()
-
-    def _room(self) -> "asyncio.Future[None]":
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        return waiter
+        self._signal.tell()
 
     def _flush(self) -> None:
         """Hand the next unit to the store, unless one is there."""
@@ -127,13 +123,7 @@ class Inbox:
             apply(sent, unit.results)
 
         self._flush()
-        self._wake()
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._signal.tell()
 
 
 def apply(entries: Sequence[Entry], rows: Iterable[int]) -> None:

@@ -65,7 +65,7 @@ class Cutter:
         for accumulator in entries.accumulators:
             self._write_accumulator(unit, entries, accumulator)
 
-        for (reactor, key), slot in entries.slots.items():
+        for (reactor, key), slot in list(entries.slots.items()):
             self._write_slot(unit, entries, self._reactors[reactor], key, slot)
 
         for reactor in sorted(entries.broadcasts):
@@ -99,6 +99,7 @@ class Cutter:
         try:
             value = cache.encode(slot.values, reactor.inputs.names_of(slot.dirty), reactor.inputs.accumulators)
         except DecodeError as error:
+            del entries.slots[reactor.name, key]
             self._leave_out(entries, reactor.name, error, slot.values)
         else:
             self._put(unit, reactor.name, text, value)

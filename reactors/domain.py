@@ -3,17 +3,11 @@
 A domain is a connected component of sources, accumulators and reactors. It has one owner, in an epoch that rises with
 each start. Between two cuts everything happens in memory; a cut writes all that is new, positions, state, firings in
 flight and effects, as one write unit behind a fence. So after a crash the domain is exactly as its last cut left it,
-sources go on behind the positions of that cut, and an effect has happened if and only if what led to it is
-remembered.
+sources go on behind the positions of that cut, and an effect has happened if and only if what led to it is remembered.
 
-A cut is taken as soon as the outbox has something, some time after anything else changed, when a reactor is paused,
-and at an orderly stop. One is on its way at a time. If its commit fails, what it wrote is written again with the next
-one. If the fence does not hold, the domain has another owner: everything in memory is dropped, and nothing is written
-any more.
+If the fence does not hold, the domain has another owner: everything in memory is dropped, and nothing is written any
+more.
 """
-
-import asyncio
-from collections.abc import Callable
 
 import msgspec
 from typing_extensions import override
@@ -22,18 +16,18 @@ from penstock.accumulators.awaiting import live_class
 from penstock.accumulators.feeding import feeder, processor
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.inbox import Inbox
+from penstock.accumulators.signal import Signal
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
-from penstock.reactors.ledger import Entries, Ledger
+from penstock.reactors.cuts import Cuts
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
 from penstock.runtime.errors import AppError, LeaseLost, StateIncompatible, StoreError
-from penstock.runtime.observe import CutCommitted, DomainLost, Observer, silent
-from penstock.runtime.scheduler import Scheduler, Timer
+from penstock.runtime.observe import DomainLost, Observer, silent
+from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.rows import InboxRow
 from penstock.runtime.store.store import Store
-from penstock.runtime.store.unit import Unit
 from penstock.runtime.supervise import Part, Supervisor
 from penstock.runtime.threads import Threads
 
@@ -100,12 +94,22 @@ class Domain:
         self.lost: StoreError | None = None
         self._store, self._scheduler, self._threads = store, scheduler, threads
         self._observer = observer
-        self._interval = checkpoint_interval
-        self._waiters: list[asyncio.Future[None]] = []
+        self._signal = Signal()
         self.gate = Gate(scheduler.clock.monotonic)
-        self.ledger = Ledger(
-            limit=outbox_limit, observer=observer, start_clock=self._arm, soon=self._cut_soon, fill=self._fill
+        self._cuts = Cuts(
+            self.name,
+            shard,
+            store=store,
+            scheduler=scheduler,
+            observer=observer,
+            interval=checkpoint_interval,
+            limit=outbox_limit,
+            fill=self._fill,
+            room=self._make_room,
+            lose=self.lose,
+            signal=self._signal,
         )
+        self.ledger = self._cuts.ledger
         self.inbox = Inbox(store, self.name, shard, self._inbox_failed)
         self.accumulators = {
             definition.name: live_class(definition)(
@@ -114,7 +118,7 @@ class Domain:
                 journal=self.inbox,
                 gate=self.gate,
                 capacity=ingress_limit,
-                calm=self._wake,
+                calm=self._signal.tell,
             )
             for definition in component.accumulators
         }
@@ -127,7 +131,7 @@ class Domain:
                 observer=observer,
                 history=firing_history,
                 pausing=self.request_cut,
-                calm=self._wake,
+                calm=self._signal.tell,
             )
             for definition in component.reactors
         }
@@ -139,11 +143,6 @@ class Domain:
         self._parts: list[Part] = []
         self._processors: list[Part] = []
         self._rows: list[InboxRow] = []
-        self._timer: Timer | None = None
-        self._soon = self._again = self._stopping = False
-        self._away: Entries | None = None
-        self._cuts = self._failed_cuts = 0
-        self._error: StoreError | None = None
 
     @override
     def __repr__(self) -> str:
@@ -164,6 +163,7 @@ class Domain:
         clock = self._scheduler.clock
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
         self._rows = state.inbox
+        self._cuts.open(self._cutter, self.epoch)
 
     async def start(self, supervisor: Supervisor) -> None:
         """Go on: firings in flight first, then what is left in the inbox, then what is due, then what is new.
@@ -228,7 +228,7 @@ class Domain:
             for part in self._processors:
                 part.cancel()
 
-            self._disarm()
+            self._cuts.close()
             stopped = AppError(f"domain {self.name!r} has stopped")
             self.gate.leave(stopped)
             self.inbox.fail(stopped)
@@ -240,17 +240,20 @@ class Domain:
             reactor.stop()
 
         if not self._is_lost():
-            await self._last_cut()
+            await self._cuts.last()
+
+    def _is_lost(self) -> bool:
+        return self.lost is not None
 
     async def _drain(self, seconds: float) -> None:
         """Wait until no event is being processed and no graph runs, a bounded time."""
         deadline = self._scheduler.clock.monotonic() + seconds
-        timer = self._scheduler.at(deadline, self._wake)
+        timer = self._scheduler.at(deadline, self._signal.tell)
         while not self._drained():
             if self._scheduler.clock.monotonic() >= deadline:
                 break
 
-            await self._change()
+            await self._signal.wait()
 
         timer.cancel()
 
@@ -258,101 +261,21 @@ class Domain:
         processed = all(accumulator.idle for accumulator in self.accumulators.values())
         return processed and not any(reactor.running for reactor in self.reactors.values())
 
-    async def _last_cut(self) -> None:
-        """Commit all that is left, and that the domain stopped in order."""
-        await self._come_back()
-        self._stopping = True
-        self.cut()
-        await self._come_back()
-
-        if self._error is not None:
-            raise self._error
-
-    async def _come_back(self) -> None:
-        """Wait until no cut is on its way."""
-        while self._away is not None:
-            await self._change()
-
     # -- cuts ----------------------------------------------------------------------------------------------
 
     def request_cut(self) -> None:
         """Take a cut at the next turn of the loop."""
-        self._cut_soon()
+        self._cuts.request()
 
     async def flush(self) -> None:
         """Wait until everything that is new now is committed.
 
         Raises:
-            StoreError: A commit failed; what it held goes into the next cut.
+            StoreError: A commit failed, and what it held goes into the next cut; or the domain has another owner.
         """
-        while not self._is_lost() and (self._away is not None or self.ledger.next):
-            self.cut()
-            await self._change()
-            if self._error is not None:
-                raise self._error
-
+        await self._cuts.flush()
         if self.lost is not None:
             raise self.lost
-
-    def _is_lost(self) -> bool:
-        return self.lost is not None
-
-    def cut(self) -> None:
-        """Write what is new as one unit; one is on its way at a time."""
-        self._soon = False
-        if self.lost is not None:
-            return
-
-        if self._away is not None:
-            self._again = True
-            return
-
-        if not self.ledger.next and not self._stopping:
-            return
-
-        self._disarm()
-        self._away = entries = self.ledger.take()
-        unit = self._store.unit("cut")
-        checkpoints.fence(unit, self.name, self.shard, self.epoch, stopped=self._stopping)
-        after = self._cutter.write(unit, entries)
-        self._store.submit(unit, Commit(self._committed, entries, after, self._scheduler.clock.monotonic()))
-
-    def _committed(self, commit: "Commit", unit: Unit, error: StoreError | None) -> None:
-        """Go on after a commit; on the loop."""
-        entries, self._away = commit.entries, None
-        again, self._again = self._again, False
-        if self.lost is not None:
-            self._wake()
-            return
-
-        self._error = error
-        if isinstance(error, LeaseLost):
-            self.lose(error)
-        elif error is not None:
-            self._failed_cuts += 1
-            self.ledger.put_back(entries)
-            self._arm()  # not at once: whatever is wrong, the store needs a moment
-        else:
-            self._cuts += 1
-            self.ledger.committed(entries)
-            commit.after()
-            self._tell(commit, unit)
-            self._make_room()
-            if again or self.ledger.next.waiting:
-                self._cut_soon()
-
-        self._wake()
-
-    def _tell(self, commit: "Commit", unit: Unit) -> None:
-        seconds = self._scheduler.clock.monotonic() - commit.started
-        effects = len(commit.entries.effects)
-        self._observer(CutCommitted(domain=self.name, rows=len(unit.rows), effects=effects, seconds=seconds))
-
-    def _make_room(self) -> None:
-        if self.gate.full and not self.ledger.full:
-            self.gate.open()
-            for reactor in self.reactors.values():
-                reactor.release()
 
     def _fill(self) -> None:
         """The outbox is full: nothing fires, and nobody is let in, until a cut commits."""
@@ -361,34 +284,11 @@ class Domain:
             for reactor in self.reactors.values():
                 reactor.hold()
 
-    def _cut_soon(self) -> None:
-        if not self._soon:
-            self._soon = True
-            asyncio.get_running_loop().call_soon(self.cut)
-
-    def _arm(self) -> None:
-        if self._timer is None:
-            self._timer = self._scheduler.after(self._interval, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self.cut()
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _change(self) -> "asyncio.Future[None]":
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        return waiter
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def _make_room(self) -> None:
+        if self.gate.full:
+            self.gate.open()
+            for reactor in self.reactors.values():
+                reactor.release()
 
     # -- losing it -----------------------------------------------------------------------------------------
 
@@ -402,8 +302,7 @@ class Domain:
             return
 
         self.lost = error
-        self._disarm()
-        self.ledger.clear()
+        self._cuts.close()
         for part in (*self._parts, *self._processors):
             part.cancel()
 
@@ -414,14 +313,14 @@ class Domain:
         self.gate.leave(error)
         self.inbox.fail(error)
         self._observer(DomainLost(domain=self.name, epoch=self.epoch))
-        self._wake()
+        self._signal.tell()
 
     # -- looking -------------------------------------------------------------------------------------------
 
     @property
     def error(self) -> StoreError | None:
         """Why the last cut failed; None when it did not."""
-        return self._error
+        return self._cuts.error
 
     @property
     def is_idle(self) -> bool:
@@ -429,39 +328,17 @@ class Domain:
         if self.lost is not None:
             return True
 
-        waits = self._away is not None or self.ledger.next or not self.inbox.idle
-        waits = waits or not all(accumulator.idle for accumulator in self.accumulators.values())
-        return not waits and all(reactor.is_idle for reactor in self.reactors.values())
+        processed = all(accumulator.idle for accumulator in self.accumulators.values())
+        fired = all(reactor.is_idle for reactor in self.reactors.values())
+        return processed and fired and self._cuts.idle and self.inbox.idle
 
     def statistics(self) -> DomainStatistics:
         """Return what happened since the app started."""
         return DomainStatistics(
             epoch=self.epoch,
-            cuts=self._cuts,
-            failed_cuts=self._failed_cuts,
+            cuts=self._cuts.committed,
+            failed_cuts=self._cuts.failed,
             outbox=self.ledger.waiting,
             left_out=self._cutter.left_out,
-            error=None if self._error is None else str(self._error),
+            error=None if self.error is None else str(self.error),
         )
-
-
-class Commit:
-    """A cut on its way: what it wrote, and what is to be done when it is there."""
-
-    __slots__ = ("_done", "after", "entries", "started")
-
-    def __init__(
-        self,
-        done: Callable[["Commit", Unit, StoreError | None], None],
-        entries: Entries,
-        after: Callable[[], None],
-        started: float,
-    ) -> None:
-        self._done = done
-        self.entries = entries
-        self.after = after
-        self.started = started
-
-    def __call__(self, unit: Unit, error: StoreError | None) -> None:
-        """Be told the outcome by the store."""
-        self._done(self, unit, error)

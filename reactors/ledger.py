@@ -63,7 +63,7 @@ class Ledger:
 
     Attributes:
         next: What the next cut writes.
-        away: Entries of the outbox in cuts that are not committed yet.
+        away: Entries of the outbox in the cut that is on its way.
         limit: Entries of the outbox at which firing stops.
     """
 
@@ -155,17 +155,20 @@ class Ledger:
         """Return what a cut is to write, and begin anew."""
         taken, self.next = self.next, Entries()
         taken.unmark()
-        self.away += taken.waiting
         self._armed = self._rushed = False
         return taken
 
-    def committed(self, taken: Entries) -> None:
-        """Note that a cut is committed."""
-        self.away -= taken.waiting
+    def send(self, taken: Entries) -> None:
+        """Note that a cut is on its way; what could not be written has become letters of it by now."""
+        self.away = taken.waiting
+
+    def arrive(self) -> None:
+        """Note that the cut on its way is committed."""
+        self.away = 0
 
     def put_back(self, taken: Entries) -> None:
         """Merge a cut that failed into the next one."""
-        self.away -= taken.waiting
+        self.away = 0
         taken.absorb(self.next)
         self.next = taken
 

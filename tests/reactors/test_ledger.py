@@ -54,10 +54,10 @@ def test_the_outbox_asks_for_a_cut_once_and_says_when_it_is_full() -> None:
 def test_what_is_away_counts_until_it_is_committed() -> None:
     told = Told(limit=2)
     told.ledger.record(effects("1"))
-    taken = told.ledger.take()
+    told.ledger.send(told.ledger.take())
     told.ledger.record(effects("2"))
     assert (told.ledger.waiting, told.ledger.full) == (2, True)
-    told.ledger.committed(taken)
+    told.ledger.arrive()
     assert (told.ledger.waiting, told.ledger.full) == (1, False)
 
 
@@ -71,10 +71,10 @@ def test_a_cut_that_failed_comes_before_what_followed() -> None:
     told.ledger.record(effects("2"))
     told.ledger.forget_slot("r", "one")
     told.ledger.put_back(taken)
+    assert told.ledger.waiting == 2
     again = told.ledger.take()
     assert [recorded.key for recorded in again.effects] == ["1", "2"]
     assert again.slots == {("r", "one"): None, ("r", "other"): other}
-    assert told.ledger.waiting == 2
 
 
 def test_a_firing_that_ended_before_any_cut_leaves_no_trace() -> None:
