@@ -8,14 +8,16 @@ another.
 
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import msgspec
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
+from penstock.accumulators.letter import Letter
 from penstock.accumulators.source import Position
+from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import Memory, StreamAccumulator
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, ChannelFull, DecodeError
@@ -26,22 +28,10 @@ INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=No
 #: The input of a reactor: takes values without the boundary around them, which is built only when somebody listens.
 Taker = Callable[[object], None]
 Listener = Callable[[Boundary], None]
-Health = Literal["starting", "live", "disconnected", "ended"]
 
 
 #: Stands for an event that could not be converted.
 UNREAD = object()
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """What could not be processed, on its way into the next cut."""
-
-    part: str
-    #: ``decode``, ``process``, ``encode`` …
-    reason: str
-    error: str
-    payload: object
-    position: str | None = None
 
 
 class Keeper(Protocol):
@@ -72,29 +62,6 @@ class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, Position] = {}
     #: The state that the function carries, as its own codec writes it.
     memory: bytes | None = None
-
-
-class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What an accumulator has done since the app started."""
-
-    #: Events that came in, whatever became of them.
-    events: int
-    #: Boundaries that went out.
-    boundaries: int
-    #: Events for which the function returned None.
-    filtered: int
-    #: Events that could not be converted.
-    undecodable: int
-    #: Events for which the function raised, or returned what it may not.
-    failed: int
-    #: Queued events that gave way to newer ones.
-    overflowed: int
-    #: Pushes that were refused, and polls that were skipped, because the domain was full.
-    refused: int
-    #: Pushed events that are journalled and not applied yet.
-    waiting: int
-    health: Health
-    error: str | None
 
 
 class LiveAccumulator:

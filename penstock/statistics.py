@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from penstock.accumulators.live import AccumulatorStatistics
-from penstock.reactors.domain import DomainStatistics
-from penstock.reactors.live import LiveReactor, ReactorStatistics
+from penstock.accumulators.statistics import AccumulatorStatistics
+from penstock.reactors.live import LiveReactor
+from penstock.reactors.statistics import DomainStatistics, ReactorStatistics
 from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
 from penstock.runtime.scheduler import SchedulerStatistics
 from penstock.runtime.store.writer import WriterStatistics

@@ -7,7 +7,8 @@ told, and becomes a dead letter of this very cut.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
-from penstock.accumulators.live import Letter, LiveAccumulator
+from penstock.accumulators.letter import Letter
+from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors import cache
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Slot

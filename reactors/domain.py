@@ -9,7 +9,6 @@ If the fence does not hold, the domain has another owner: everything in memory i
 more.
 """
 
-import msgspec
 from typing_extensions import override
 
 from penstock.accumulators.awaiting import live_class
@@ -22,6 +21,7 @@ from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
+from penstock.reactors.statistics import DomainStatistics
 from penstock.runtime.errors import AppError, LeaseLost, StateIncompatible, StoreError
 from penstock.runtime.observe import DomainLost, Observer, silent
 from penstock.runtime.scheduler import Scheduler
@@ -30,21 +30,6 @@ from penstock.runtime.store.rows import InboxRow
 from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import Part, Supervisor
 from penstock.runtime.threads import Threads
-
-
-class DomainStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a domain has done since the app started."""
-
-    epoch: int
-    #: Cuts committed, and those whose commit failed.
-    cuts: int
-    failed_cuts: int
-    #: Effects and dead letters that are not committed yet.
-    outbox: int
-    #: Values that could not be encoded.
-    left_out: int
-    #: Why the last cut failed; None when it did not.
-    error: str | None
 
 
 class Domain:

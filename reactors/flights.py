@@ -11,7 +11,7 @@ process, with the same snapshot and the same id. The reactor's ``on_error`` says
 
 from collections.abc import Callable, Mapping
 
-from penstock.accumulators.live import Letter
+from penstock.accumulators.letter import Letter
 from penstock.reactors.crew import Crew
 from penstock.reactors.firing import Outcome, Subscriber
 from penstock.reactors.flight import FIRST_DELAY, MOST_ATTEMPTS, MOST_CRASHES, Flight, Slot, delay

@@ -8,7 +8,8 @@ commits.
 
 from collections.abc import Callable, Sequence
 
-from penstock.accumulators.live import Letter, LiveAccumulator
+from penstock.accumulators.letter import Letter
+from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Slot
 from penstock.runtime.effects import Recorded

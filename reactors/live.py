@@ -13,11 +13,10 @@ fire, oldest first, as soon as they may.
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-import msgspec
-
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.live import Letter, LiveAccumulator, Taker
+from penstock.accumulators.letter import Letter
+from penstock.accumulators.live import LiveAccumulator, Taker, nothing
 from penstock.reactors.due import Due
 from penstock.reactors.firing import Anchor, Firing, Key, Outcome, Subscriber
 from penstock.reactors.flight import INLINE, Flight, Slot
@@ -28,39 +27,12 @@ from penstock.reactors.keys import Keys
 from penstock.reactors.lane import Lane
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
+from penstock.reactors.statistics import ReactorStatistics
 from penstock.runtime.errors import AppError
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
-
-
-class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reactor has done since the app started."""
-
-    #: Boundaries that came in.
-    boundaries: int
-    #: Firings decided; one that was in flight before the start is not counted again.
-    firings: int
-    #: Values that were replaced by a newer one before they could fire.
-    coalesced: int
-    #: Graphs that failed, each try counted.
-    failures: int
-    #: Firings given up for a newer value after they failed.
-    superseded: int
-    #: Keys in memory, and those of them that should fire and may not yet.
-    keys: int
-    due: int
-    #: Firings that run or wait to be tried again.
-    in_flight: int
-    paused: bool
-    #: Seconds from the decision to the end of the firing: median, 99th percentile. In bursts some are measured.
-    latency_p50: float
-    latency_p99: float
-
-
-def nothing() -> None:
-    """Be told nothing."""
 
 
 class LiveReactor:

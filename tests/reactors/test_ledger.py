@@ -1,6 +1,6 @@
 """What a cut takes, and what becomes of it."""
 
-from penstock.accumulators.live import Letter
+from penstock.accumulators.letter import Letter
 from penstock.reactors.firing import Firing
 from penstock.reactors.flight import Flight, Slot
 from penstock.reactors.ledger import Ledger

@@ -1,0 +1,30 @@
+"""What an accumulator tells of itself."""
+
+from typing import Literal
+
+import msgspec
+
+Health = Literal["starting", "live", "disconnected", "ended"]
+
+
+class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What an accumulator has done since the app started."""
+
+    #: Events that came in, whatever became of them.
+    events: int
+    #: Boundaries that went out.
+    boundaries: int
+    #: Events for which the function returned None.
+    filtered: int
+    #: Events that could not be converted.
+    undecodable: int
+    #: Events for which the function raised, or returned what it may not.
+    failed: int
+    #: Queued events that gave way to newer ones.
+    overflowed: int
+    #: Pushes that were refused, and polls that were skipped, because the domain was full.
+    refused: int
+    #: Pushed events that are journalled and not applied yet.
+    waiting: int
+    health: Health
+    error: str | None
