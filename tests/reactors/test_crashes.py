@@ -15,6 +15,7 @@ from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.accumulators.stream import stream_accumulator
 from penstock.reactors.firing import Firing
 from penstock.reactors.reactor import Reactor
+from penstock.runtime.errors import StoreError
 from penstock.testing.source import ScriptedSource
 from tests.reactors.world import Graph, World
 
@@ -125,3 +126,59 @@ async def test_an_acknowledged_push_has_its_effect_once_whatever_crashes(seed: i
 
             await world.advance(10.0)
             assert sorted(map(int, await world.effects())) == acknowledged
+
+
+POINTS = [
+    f"{label}: {moment}"
+    for label in ("cut", "take over")
+    for moment in ("before begin", "before commit", "after commit")
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("passed", [1, 2, 4])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_crash_at_each_commit_point_changes_nothing(tmp_path: Path, point: str, passed: int) -> None:
+    rng = random.Random(passed)
+    async with make_world(tmp_path, rng) as world:
+        if point.startswith("take over"):
+            await world.advance(0.2)
+            await world.crash()
+            await start_and_die(world, point)
+        else:
+            world.faults.fail(point, after=passed)
+            await world.advance(0.5)
+            world.faults.assert_all_happened()
+            await world.crash()
+
+        await world.start()
+        await world.advance(100.0)
+        assert sorted(await world.effects()) == expected()
+        assert world.carry.taken == []
+
+
+async def start_and_die(world: World, point: str) -> None:
+    """Start, and die at a commit point of the take-over."""
+    world.next_faults = lambda faults: faults.fail(point)
+    with pytest.raises(ExceptionGroup, match="unhandled"):
+        await world.start()
+
+    world.next_faults = lambda _: None
+    await world.crash()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("moment", ["before begin", "before commit", "after commit"])
+async def test_a_push_that_dies_at_a_commit_point_is_applied_if_and_only_if_its_row_is_there(
+    tmp_path: Path, moment: str
+) -> None:
+    graph = Graph("graph", effect=lambda firing: str(firing.inputs["orders"]))
+    async with World(tmp_path, [Reactor("r", [orders])], [graph]) as world:
+        await world.accumulator("orders").push(1)
+        world.faults.fail(f"push: {moment}")
+        with pytest.raises(StoreError):
+            await world.accumulator("orders").push(2)
+
+        await world.restart()
+        await world.advance(1.0)
+        assert await world.effects() == (["1", "2"] if moment == "after commit" else ["1"])

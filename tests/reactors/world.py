@@ -145,6 +145,7 @@ class World:
         self.clock = clock or VirtualClock()
         self.options = options
         self.told: list[Fact] = []
+        self.next_faults: Callable[[FaultPoints], object] = lambda _: None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -161,6 +162,7 @@ class World:
     async def start(self, *, sources: bool = True) -> None:
         self.errors: list[BaseException] = []
         self.faults = FaultPoints()
+        self.next_faults(self.faults)
         self.scheduler = Scheduler(self.clock, on_error=self.errors.append)
         self.store = await Store.open(
             self.url, scheduler=self.scheduler, activity=self.clock.activity, faults=self.faults, lock=False
