@@ -44,6 +44,11 @@ def has_fields(type_: object) -> bool:
     return isinstance(type_, type) and _has_fields(cast("type[object]", type_))
 
 
+def takes_keys(function: Function[object]) -> bool:
+    """Tell whether a parameter is not the context itself."""
+    return any(parameter.annotation is not Context for parameter in function.parameters.values())
+
+
 def bind(where: str, function: Function[object], known: Mapping[str, Key], elsewhere: Mapping[str, str]) -> "Bound":
     """Decide where each parameter of a task's function gets its value from.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from penstock.graphs.graph import ComputationGraph
-from penstock.workflows.binding import Key, bind, fields_of, nearest
+from penstock.workflows.binding import Key, bind, fields_of, nearest, takes_keys
 from penstock.workflows.plan import Plan, find_cycle, topological
 from penstock.workflows.task import Argument, Declaration, Dependency, Task, TaskFunction, name_problem
 
@@ -143,12 +143,15 @@ class Checker:
         if declaration.function is None:
             return ()
 
-        upstream = (produced[name] for name in _upstream(declaration.name, needs))
-        known = dict(self.inputs)
-        for keys in upstream:
-            known = {**keys, **known}
+        known: dict[str, Key] = {}
+        elsewhere: dict[str, str] = {}
+        if takes_keys(declaration.function):  # for most tasks of a large workflow there is nothing to look up
+            known |= self.inputs
+            for name in _upstream(declaration.name, needs):
+                known = {**produced[name], **known}
 
-        elsewhere = {key: name for name, keys in produced.items() for key in keys if name != declaration.name}
+            elsewhere |= {key: name for name, keys in produced.items() for key in keys if name != declaration.name}
+
         bound = bind(self._where(declaration.name), declaration.function, known, elsewhere)
         self.problems += bound.problems
         return bound.arguments

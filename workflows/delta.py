@@ -16,7 +16,7 @@ have written the same path. Then, whatever the order in which they finished:
 - otherwise it is a conflict: the last declared task wins and the conflict is reported.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import msgspec
@@ -36,6 +36,19 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     def empty(self) -> bool:
         """Whether nothing was changed."""
         return not (self.changed or self.deleted or self.appended or self.within)
+
+    def touched(self) -> list[str]:
+        """Return the keys that something happened to."""
+        return [*self.changed, *self.deleted, *self.appended, *self.within]
+
+    def only(self, keys: Collection[str]) -> "Delta":
+        """Return what happened to some keys."""
+        return Delta(
+            changed={key: value for key, value in self.changed.items() if key in keys},
+            deleted=tuple(key for key in self.deleted if key in keys),
+            appended={key: tail for key, tail in self.appended.items() if key in keys},
+            within={key: inner for key, inner in self.within.items() if key in keys},
+        )
 
 
 _decoder = msgspec.json.Decoder(Delta)

@@ -1,6 +1,7 @@
 """A run in the memory of its owner."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -9,7 +10,7 @@ from penstock.runtime.store.rows import RunRow, TaskRow, run_name
 from penstock.workflows.delta import Delta, delta_from_text, delta_to_text
 from penstock.workflows.events import Event, Kind
 from penstock.workflows.execution import Failure, Outcome, Success
-from penstock.workflows.merging import Contribution, Merged, merge
+from penstock.workflows.merging import Merged, Merger
 from penstock.workflows.plan import Plan
 from penstock.workflows.planner import Commit, Progress, skip_reason
 from penstock.workflows.states import RunState, TaskState
@@ -73,7 +74,9 @@ class LiveRun:
         "_conflicts",
         "_decisions",
         "_deltas",
+        "_merger",
         "_outputs",
+        "_unread",
         "cause",
         "created",
         "definition",
@@ -109,6 +112,9 @@ class LiveRun:
         self.waiters: list[asyncio.Future[None]] = []
         self._deltas: dict[int, Delta] = {}
         self._outputs: dict[int, str] = {}
+        #: By position: how many dependents have not taken the context that a task left.
+        self._unread: dict[int, int] = {}
+        self._merger: Merger | None = None
         self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
         self._decisions = created.epoch * DECISIONS
         self.progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
@@ -139,10 +145,22 @@ class LiveRun:
         if not needs:
             return self.created.input
 
-        if len(needs) == 1 and needs[0] in self._outputs:  # it saw all the others
-            return self._outputs[needs[0]]
+        known = max((need for need in needs if need in self._outputs), key=plan.ancestors_of, default=None)
+        if known is not None and len(needs) == 1:  # it saw all the others
+            text = self._outputs[known]
+        else:
+            text = self._merge(plan.ancestors[task], known, plan.names[task], now)
 
-        return self._merge(plan.ancestors[task], plan.names[task], now)
+        self._forget(needs)
+        return text
+
+    def _forget(self, needs: Sequence[int]) -> None:
+        """Drop the contexts that all dependents have taken."""
+        for need in needs:
+            unread = self._unread.get(need, 0) - 1
+            self._unread[need] = unread
+            if unread <= 0:
+                self._outputs.pop(need, None)
 
     def output(self, now: datetime) -> str:
         """Return the context in which all completed tasks come together, as JSON text."""
@@ -151,16 +169,26 @@ class LiveRun:
         if ending is not None and isinstance(ending.outcome, Success):
             return ending.outcome.output
 
-        return self._merge(-1, None, now)
+        return self._merge(-1, None, None, now)
 
-    def _merge(self, tasks: int, for_task: str | None, now: datetime) -> str:
-        ancestors = self.definition.plan.ancestors
-        wanted = (
-            Contribution(task, ancestors[task], delta) for task, delta in self._deltas.items() if tasks >> task & 1
-        )
-        merged = merge(mapping_from_text(self.created.input), wanted)
+    def _merge(self, tasks: int, known: int | None, for_task: str | None, now: datetime) -> str:
+        if known is None:
+            merged = self._join().merge(tasks)
+        else:
+            inside = self.definition.plan.ancestors[known] | 1 << known
+            merged = self._join().merge(tasks, mapping_from_text(self._outputs[known]), inside)
+
         self._note_conflicts(merged, for_task, now)
         return to_text(merged.values)
+
+    def _join(self) -> Merger:
+        """Return what merges contexts; most runs never need it."""
+        if self._merger is None:
+            self._merger = Merger(mapping_from_text(self.created.input), self.definition.plan.ancestors)
+            for task, delta in self._deltas.items():
+                self._merger.add(task, delta)
+
+        return self._merger
 
     def _note_conflicts(self, merged: Merged, for_task: str | None, now: datetime) -> None:
         """Tell each conflict once a run, not at each task that comes after it."""
@@ -180,8 +208,12 @@ class LiveRun:
         self.endings[task] = ending
         if isinstance(ending.outcome, Success):
             self._deltas[task] = ending.outcome.delta
-            if self.definition.plan.feeds[task]:
+            if self._merger is not None:
+                self._merger.add(task, ending.outcome.delta)
+
+            if readers := len(self.definition.plan.dependents[task]):
                 self._outputs[task] = ending.outcome.output
+                self._unread[task] = readers
         elif self.cause is None:
             self.cause = ending.outcome.error
 

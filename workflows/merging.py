@@ -5,7 +5,7 @@ the touches of a path only the *last* ones count: those that no other touch of i
 others, so its own view is the value. Several are resolved by the rules.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import chain
 from typing import cast
@@ -53,6 +53,54 @@ def merge(base: dict[str, object], contributions: Iterable[Contribution]) -> Mer
     conflicts: list[Conflict] = []
     values = _children(base, [_Touch(item.task, item.ancestors, item.delta) for item in ordered], (), conflicts)
     return Merged(values, tuple(sorted(set(conflicts))))
+
+
+class Merger:
+    """Merges contexts of one run; every join costs what is new at it, not what came before.
+
+    A value depends on the touches of its own top-level key alone. So a context that is known already, that of one of
+    the tasks that join, stays as it is but for the keys that the others touched.
+
+    Args:
+        base: The run's input.
+        ancestors: By position, a bit mask of everything a task comes after.
+    """
+
+    def __init__(self, base: dict[str, object], ancestors: Sequence[int]) -> None:
+        self._base = base
+        self._ancestors = ancestors
+        self._deltas: dict[int, Delta] = {}
+        self._touched: dict[str, list[int]] = {}
+
+    def add(self, task: int, delta: Delta) -> None:
+        """Note what a task changed."""
+        if not delta.empty:
+            self._deltas[task] = delta
+            for key in delta.touched():
+                self._touched.setdefault(key, []).append(task)
+
+    def merge(self, tasks: int, known: dict[str, object] | None = None, inside: int = 0) -> Merged:
+        """Return the context in which some tasks come together.
+
+        Args:
+            tasks: A bit mask of them; with a task come its ancestors.
+            known: The context of some of them, if there is one: not changed here.
+            inside: A bit mask of those.
+        """
+        if known is None:
+            return merge(self._base, [self._contribution(task) for task in self._deltas if tasks >> task & 1])
+
+        beyond = [task for task in _bits(tasks & ~inside) if task in self._deltas]
+        keys = dict.fromkeys(key for task in beyond for key in self._deltas[task].touched())
+        touching = {task for key in keys for task in self._touched[key] if tasks >> task & 1}
+        base = {key: self._base[key] for key in keys if key in self._base}
+        merged = merge(base, [self._contribution(task, keys) for task in touching])
+        untouched = {key: value for key, value in known.items() if key not in keys}
+        return Merged({**untouched, **merged.values}, merged.conflicts)
+
+    def _contribution(self, task: int, keys: Collection[str] | None = None) -> Contribution:
+        delta = self._deltas[task]
+        return Contribution(task, self._ancestors[task], delta if keys is None else delta.only(keys))
 
 
 class _Set(msgspec.Struct, frozen=True):
@@ -117,6 +165,14 @@ def _views(touches: Sequence[_Touch], of: Sequence[_Touch]) -> list[_Touch]:
     """Return some touches and those that came before them."""
     mask = _mask(touch.ancestors | 1 << touch.task for touch in of)
     return [touch for touch in touches if mask >> touch.task & 1]
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """Yield the positions of the bits that are set, in order."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
 
 
 def _mask(masks: Iterable[int]) -> int:

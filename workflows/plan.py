@@ -17,7 +17,6 @@ class Plan:
         needs: By position, how many tasks it waits for.
         dependencies: By position, what the task waits for, in declared order of the dependencies.
         dependents: By position, what waits for the task, in order.
-        feeds: By position, whether something waits for this task alone: its context is the one that the task left.
         root_positions: The tasks that wait for nothing.
         single_leaf: The only task that nothing waits for; its context is the output.
     """
@@ -38,7 +37,6 @@ class Plan:
                 dependents[need].append(at)
 
         self.dependents: tuple[tuple[int, ...], ...] = tuple(map(tuple, dependents))
-        self.feeds: tuple[bool, ...] = tuple(any(self.needs[at] == 1 for at in after) for after in self.dependents)
         self.root_positions: tuple[int, ...] = tuple(at for at, needs in enumerate(self.needs) if not needs)
         leaves = [at for at, after in enumerate(self.dependents) if not after]
         self.single_leaf: int | None = leaves[0] if len(leaves) == 1 else None
@@ -55,6 +53,10 @@ class Plan:
             masks.append(mask)
 
         return tuple(masks)
+
+    def ancestors_of(self, task: int) -> int:
+        """Return how many tasks a task comes after."""
+        return self.ancestors[task].bit_count()
 
     @property
     def roots(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from penstock.workflows.delta import diff
-from penstock.workflows.merging import Conflict, Contribution, merge
+from penstock.workflows.merging import Conflict, Contribution, Merger, merge
 from tests.workflows.strategies import JSON, KEYS, MAPPINGS, ancestors_of, dependencies, edited
 
 
@@ -27,6 +27,24 @@ def test_what_a_task_left_is_what_its_only_dependent_gets(data: st.DataObject) -
         left = data.draw(edited(got))
         done.append(contribution(task, got, left, mask))
         assert merge(base, [item for item in done if mask >> item.task & 1 or item.task == task]).values == left
+
+
+@given(st.data())
+def test_a_join_that_starts_from_a_known_context_gives_the_same(data: st.DataObject) -> None:
+    base, needs = data.draw(MAPPINGS), data.draw(dependencies())
+    masks = ancestors_of(needs)
+    merger, done, left = Merger(base, masks), list[Contribution](), dict[int, dict[str, object]]()
+    for task, mask in enumerate(masks):
+        whole = merge(base, [item for item in done if mask >> item.task & 1])
+        assert merger.merge(mask) == whole
+        for need in needs[task]:
+            joined = merger.merge(mask, left[need], masks[need] | 1 << need)
+            assert joined.values == whole.values
+            assert set(joined.conflicts) <= set(whole.conflicts)
+
+        left[task] = data.draw(edited(whole.values))
+        done.append(contribution(task, whole.values, left[task], mask))
+        merger.add(task, done[-1].delta)
 
 
 @given(st.data())

@@ -307,6 +307,35 @@ async def test_tasks_do_not_share_objects(machine: Machine) -> None:
     assert (await (await worker.start(made)).result())["seen"] == [1]
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]])
+async def test_result_does_not_depend_on_which_branch_ends_first(
+    machine: Machine, clock: VirtualClock, order: list[int]
+) -> None:
+    gates = [asyncio.Event() for _ in range(4)]
+    made = Workflow("w")
+
+    def branch(at: int) -> object:
+        async def body(context: Context) -> None:
+            await gates[at].wait()
+            context["log"].append(at)  # type: ignore[attr-defined]
+            context[f"own{at}"] = context["last"] = at
+
+        return body
+
+    for at in range(4):
+        made.task(name=f"branch{at}")(branch(at))  # type: ignore[type-var]
+
+    made.task(name="join", dependencies=["branch3", "branch1", "branch0"])(lambda: None)
+    worker = await machine.open(made)
+    run = await worker.start(made, {"log": []})
+    for at in order:
+        await clock.settle()
+        gates[at].set()
+
+    own = {f"own{at}": at for at in range(4)}
+    assert await run.result() == {"log": [0, 1, 2, 3], "last": 3} | own
+
+
 # -- graphs ----------------------------------------------------------------------------------------------------
 
 
