@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
-from penstock.workflows.execution import Outcome, attempt
+from penstock.workflows.execution import Failure, Outcome, attempt
 from penstock.workflows.live import LiveRun
 
 #: Seconds after which a running task is written down as running.
@@ -145,7 +147,11 @@ class Slots:
 
     async def _attempt(self, execution: Execution) -> Outcome:
         live = execution.live
-        text = live.context_of(execution.task, execution.started_at)
+        try:
+            text = live.context_of(execution.task, execution.started_at)
+        except msgspec.DecodeError as error:  # a damaged row fails its run, not the app
+            return Failure(error)
+
         return await attempt(live.definition.plan.tasks[execution.task], text, self._threads)
 
     def _look(self) -> None:

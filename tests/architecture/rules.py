@@ -108,6 +108,9 @@ PURE = {
     "graphs/types.py",
     "reactors/criteria.py",
     "runtime/retry.py",
+    "workflows/delta.py",
+    "workflows/merging.py",
+    "workflows/plan.py",
     "workflows/planner.py",
     "workflows/states.py",
 }

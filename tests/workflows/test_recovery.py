@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -282,6 +282,41 @@ async def test_changed_structure_parks_the_run(machine: Machine, clock: VirtualC
     assert run.error is not None
     assert "have changed since it was started" in run.error
     assert ran == []
+
+
+async def test_run_whose_stored_changes_are_damaged_is_parked(machine: Machine, clock: VirtualClock) -> None:
+    made, _, ran = hanging()
+    worker = await machine.open(made)
+    run_id = (await worker.start(made)).id
+    await clock.settle()
+    await crash(worker, machine)
+    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as other, other:
+        other.execute("UPDATE tasks SET delta = '{'")
+
+    worker = await machine.open(made)
+    run = await worker.run(run_id)
+    assert run.status == "parked"
+    assert run.error is not None
+    assert "its stored changes cannot be read" in run.error
+    assert ran == ["first", "second"]
+
+
+async def test_damaged_input_fails_the_run_and_not_the_worker(machine: Machine, clock: VirtualClock) -> None:
+    made, gate, _ = hanging()
+    made.task(name="other")(lambda: None)
+    made.task(name="join", dependencies=["first", "other"])(gate.wait)
+    worker = await machine.open(made)
+    run_id = (await worker.start(made)).id
+    await clock.settle()
+    await crash(worker, machine)
+    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as outside, outside:
+        outside.execute("UPDATE runs SET input = '{'")
+
+    gate.set()
+    worker = await machine.open(made)
+    await worker.wait_idle()
+    run = await worker.run(run_id)
+    assert (run.status, run.tasks["join"].status, run.tasks["second"].status) == ("failed", "failed", "failed")
 
 
 async def test_changed_code_goes_on_and_an_event_says_so(machine: Machine, clock: VirtualClock) -> None:

@@ -268,6 +268,15 @@ def test_input_without_fields_is_a_problem(type_: type) -> None:
     assert "has no named fields" in problem(made)
 
 
+def test_input_with_a_field_that_cannot_be_stored_is_a_problem() -> None:
+    class Running(msgspec.Struct):
+        thread: threading.Thread
+
+    made = Workflow("w", input=Running)
+    made.task(noop)
+    assert "Thread" in problem(made)
+
+
 def test_graph_with_a_reactor_cannot_be_invoked() -> None:
     @passthrough_accumulator
     def orders(event: Order) -> Order:
