@@ -18,7 +18,7 @@ from penstock.runtime.calls import describe_type
 from penstock.runtime.errors import DefinitionError
 
 #: How the values of one key are kept apart from those of another: a field's name, or a function of the value.
-KeyFunction = Callable[[object], object]
+KeyFunction = Callable[..., object]
 Strategy = Literal["latest"]
 OnError = Literal["keep_dirty", "dead_letter", "drop"]
 ON_ERROR = ("keep_dirty", "dead_letter", "drop")

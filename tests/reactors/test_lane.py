@@ -1,0 +1,152 @@
+"""The fast lane does what the other way does; it is taken from the second event between two cuts on."""
+
+from pathlib import Path
+
+import pytest
+
+from penstock.accumulators.boundary import Boundary
+from penstock.accumulators.passthrough import passthrough_accumulator
+from penstock.reactors.criteria import when_all
+from penstock.reactors.firing import Firing
+from penstock.reactors.lane import Lane
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.errors import AppError
+from tests.reactors.world import Graph, World
+
+
+@passthrough_accumulator
+def alpha(event: float) -> float:
+    return event
+
+
+@passthrough_accumulator
+def beta(event: float) -> float:
+    return event
+
+
+def value(firing: Firing) -> str:
+    return str(firing.inputs["alpha"])
+
+
+def lanes(world: World) -> list[bool]:
+    takers = [world.reactor.taker(name) for name in world.reactor.inputs.accumulators]
+    return [isinstance(getattr(taker, "__self__", None), Lane) for taker in takers]
+
+
+async def test_a_graph_that_fails_in_the_lane_is_tried_again(tmp_path: Path) -> None:
+    graph = Graph(effect=value)
+    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+        world.offer("alpha", 1.0)
+        graph.fail()
+        world.offer("alpha", 2.0)
+        assert lanes(world) == [True]
+        await world.advance(1.0)
+        assert await world.effects() == ["1.0", "2.0"]
+
+    assert [firing.id for firing in graph.firings] == ["r:1-1", "r:1-2", "r:1-2"]
+
+
+async def test_a_graph_that_feeds_itself_in_the_lane_fires_again(tmp_path: Path) -> None:
+    def feed(firing: Firing) -> None:
+        if firing.inputs["alpha"] == 2.0:
+            world.offer("alpha", 3.0)
+
+    graph = Graph(before=feed)
+    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+        world.offer("alpha", 1.0, 2.0)
+
+    assert [firing.inputs["alpha"] for firing in graph.firings] == [1.0, 2.0, 3.0]
+
+
+async def test_snapshots_of_the_lane_do_not_change(tmp_path: Path) -> None:
+    graph = Graph()
+    async with World(tmp_path, [Reactor("r", [alpha, beta])], [graph]) as world:
+        world.offer("alpha", 1.0, 2.0)
+        world.offer("beta", 3.0)
+        world.offer("alpha", 4.0)
+
+    assert graph.inputs == [
+        {"alpha": 1.0},
+        {"alpha": 2.0},
+        {"alpha": 2.0, "beta": 3.0},
+        {"alpha": 4.0, "beta": 3.0},
+    ]
+    assert [firing.changed for firing in graph.firings] == [{"alpha"}, {"alpha"}, {"beta"}, {"alpha"}]
+
+
+async def test_there_is_no_lane_where_there_is_more_to_do(tmp_path: Path) -> None:
+    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [Graph()]) as world:
+        assert lanes(world) == [False, False]
+        world.graphs = [Graph("one"), Graph("other")]
+        world.definitions = [Reactor("r", [alpha])]
+        await world.restart()
+        assert lanes(world) == [False]
+        world.offer("alpha", 1.0, 2.0)
+        assert [len(graph.firings) for graph in world.graphs] == [2, 2]
+
+
+async def test_the_history_shows_the_last_firings_with_their_errors(tmp_path: Path) -> None:
+    graph = Graph()
+    async with World(tmp_path, [Reactor("r", [alpha], on_error="drop")], [graph], firing_history=2) as world:
+        for number in (1.0, 2.0, 3.0):
+            await world.advance(0.1)
+            graph.fail(number == 3.0)
+            world.offer("alpha", number)
+
+        newest, before = world.reactor.history()
+
+    assert (newest.firing.inputs, before.firing.inputs) == ({"alpha": 3.0}, {"alpha": 2.0})
+    assert (list(newest.errors or ()), before.errors) == (["graph"], None)
+
+
+async def test_a_boundary_may_be_offered_as_it_is(tmp_path: Path) -> None:
+    graph = Graph()
+    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+        world.reactor.offer(Boundary("alpha", 1, 5.0))
+
+    assert graph.inputs == [{"alpha": 5.0}]
+
+
+async def test_who_listens_sees_numbered_boundaries(tmp_path: Path) -> None:
+    seen: list[Boundary] = []
+    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+        world.accumulator("alpha").listen(seen.append)
+        world.offer("alpha", 5.0, 6.0)
+
+    assert seen == [Boundary("alpha", 1, 5.0), Boundary("alpha", 2, 6.0)]
+
+
+async def test_a_key_has_to_be_named_where_there_are_keys_and_only_there(tmp_path: Path) -> None:
+    reactors = [Reactor("r", [alpha]), Reactor("s", [alpha], key=str)]
+    async with World(tmp_path, reactors, [Graph()]) as world:
+        with pytest.raises(AppError, match="leave the key out"):
+            world.domain.reactors["r"].fire("A")
+
+        with pytest.raises(AppError, match="say which one"):
+            world.domain.reactors["s"].fire()
+
+        assert world.domain.reactors["s"].fire("A") == "s:1-1"
+
+
+async def test_firing_by_hand_replaces_a_firing_that_waits_to_be_tried_again(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.fail()
+    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+        world.offer("alpha", 1.0)
+        assert world.reactor.fire() == "r:1-2"
+        await world.advance(10.0)
+        assert world.reactor.statistics().superseded == 1
+
+    assert [firing.id for firing in graph.firings] == ["r:1-1", "r:1-2"]
+
+
+async def test_a_key_function_that_raises_keeps_the_value_aside(tmp_path: Path) -> None:
+    def key(number: object) -> object:
+        raise ValueError(f"no key in {number}")
+
+    async with World(tmp_path, [Reactor("r", [alpha], key=key)], [Graph()]) as world:
+        world.offer("alpha", 1.0)
+        await world.advance()
+        [letter] = await world.letters()
+
+    assert (letter.reason, letter.error) == ("key", "ValueError('no key in 1.0')")
