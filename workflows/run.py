@@ -67,9 +67,9 @@ class Run:
     def status(self) -> str:
         """``running``, ``completed``, ``failed``, ``quarantined``, or ``parked`` until there is code that fits it."""
         if self._parked is not None:
-            return RunState.PARKED
+            return RunState.PARKED.value
 
-        return self._live.status if self._live is not None else self._stored.status
+        return self._live.status.value if self._live is not None else self._stored.status
 
     @property
     def input(self) -> dict[str, object]:
@@ -94,7 +94,7 @@ class Run:
         return {
             row.task: TaskRun(
                 name=row.task,
-                status=row.status,
+                status=str(row.status),
                 attempts=row.attempts,
                 error=row.error,
                 started_at=row.started_at,
