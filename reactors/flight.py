@@ -9,7 +9,7 @@ FIRST_DELAY = 0.5
 FACTOR = 2.0
 #: … and the tries after which the snapshot becomes a dead letter.
 MOST_ATTEMPTS = 5
-#: Deaths of the process that a firing may take part in; one more makes it a dead letter.
+#: Deaths of the process that a firing takes part in; the last of them makes it a dead letter.
 MOST_CRASHES = 3
 
 

@@ -274,7 +274,7 @@ class Flights:
         """Put back a firing that was in flight when the process ended; one that ends processes is kept aside."""
         flight.slot.flight = flight
         self.flying[flight.firing.id] = flight
-        if flight.crashes > MOST_CRASHES:
+        if flight.crashes >= MOST_CRASHES:
             error = f"the process died {flight.crashes} times while this firing was in flight"
             for subscriber in self.subscribers:
                 if subscriber.name not in flight.done:

@@ -176,7 +176,7 @@ async def test_a_firing_that_ends_the_process_again_and_again_becomes_a_dead_let
     graph = Graph(seconds=5.0)
     async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
-        for _ in range(4):
+        for _ in range(3):
             await world.advance(1.0)
             assert world.reactor.statistics().in_flight == 1
             await world.restart()
@@ -186,7 +186,7 @@ async def test_a_firing_that_ends_the_process_again_and_again_becomes_a_dead_let
         assert world.reactor.statistics().in_flight == 0
 
     assert (letter.part, letter.position) == ("graph", "r:1-1")
-    assert "died 4 times" in letter.error
+    assert "died 3 times" in letter.error
     assert graph.firings == []
 
 
