@@ -78,7 +78,6 @@ def main(tokens: Sequence[str] | None = None) -> int:
     show_unknown_characters()
     try:
         code = dispatch([word for word in words if word != "--traceback"], traceback=traceback)
-        sys.stdout.flush()
     except BrokenPipeError:
         hush()
         return READER_GONE
@@ -92,10 +91,15 @@ def dispatch(words: Sequence[str], *, traceback: bool) -> int:
     """Run the command and turn errors into sentences on stderr."""
     try:
         result = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # here, where an output that cannot be written is still told in a sentence
     except CycloptsError as error:
         return report(error, f"{describe(error)}\n{HINT}")
     except PenstockError as error:
         return report(error, str(error), traceback=traceback)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return report(error, f"{error.strerror or error}: {error.filename or 'the output'}", traceback=traceback)
     except ImportError as error:
         if (name := missing(error)) is None:
             raise

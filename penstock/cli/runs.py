@@ -14,6 +14,8 @@ from penstock.runtime.store.runs import list_runs, load_events, load_run
 from penstock.runtime.store.store import Store
 from penstock.runtime.urls import masked
 
+#: Characters of an input or output that are shown to people.
+LONGEST = 400
 #: What is known about an event, by name.
 Event = dict[str, object]
 
@@ -148,8 +150,8 @@ def print_run(run: RunRow, events: list[Event]) -> None:
             ("finished", clock_time(run.finished_at)),
             ("took", duration(seconds(run))),
             ("recoveries", str(run.recoveries or "")),
-            ("input", run.input),
-            ("output", run.output or ""),
+            ("input", shortened(run.input)),
+            ("output", shortened(run.output or "")),
             ("error", run.error or ""),
         ]
     )
@@ -162,7 +164,9 @@ def print_run(run: RunRow, events: list[Event]) -> None:
         )
     )
     print("\nevents")
-    print_table(Table(columns=("at", "event"), rows=tuple(event_line(event) for event in events), empty="none"))
+    # one decision holds the events of several tasks; people read them by time
+    by_time = sorted(events, key=lambda event: str(event["at"]))
+    print_table(Table(columns=("at", "event"), rows=tuple(event_line(event) for event in by_time), empty="none"))
 
 
 def task_line(task: TaskRow) -> tuple[str, ...]:
@@ -175,6 +179,11 @@ def event_line(event: Event) -> tuple[str, str]:
     """Return an event's line in the table of a run: its time, then what else is known."""
     words = " ".join(f"{name}={value}" for name, value in event.items() if name != "at" and value is not None)
     return str(event["at"]), words
+
+
+def shortened(text: str) -> str:
+    """Return a text that people can take in; ``--json`` has all of it."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters; --json shows all)"
 
 
 def seconds(row: RunRow | TaskRow) -> float | None:

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from penstock.cli.runs import shortened
 from penstock.runtime.store.store import Store
 from tests.cli.conftest import Outcome, Penstock
 from tests.cli.stored import add_run, with_store
@@ -205,3 +206,10 @@ def test_terminal_without_unicode_gets_escapes(project: Path, words: tuple[str, 
     result = subprocess.run(command, env=environ, capture_output=True, timeout=15, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
     assert (b"\\u00dcbertrag" if words else b"\\xdcbertrag") in result.stdout
+
+
+def test_long_values_are_shortened_for_people() -> None:
+    text = '{"text": "' + "x" * 5000 + '"}'
+
+    assert shortened("{}") == "{}"
+    assert shortened(text) == f"{text[:400]}… (5,012 characters; --json shows all)"
