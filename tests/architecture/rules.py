@@ -85,6 +85,7 @@ CATCHES_ALL = {
     "reactors/lane.py": "a graph is user code: what it raises is the outcome of its firing",
     "reactors/live.py": "graphs and key functions are user code: one bad value must not stop the next",
     "penstock/cli/loading.py": "importing the module of an app runs user code",
+    "runtime/foreign.py": "printing what user code raised runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
     "runtime/store/sqlite.py": "whatever ends a job in a thread must reach the loop, where somebody waits for it",

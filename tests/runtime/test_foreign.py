@@ -1,0 +1,51 @@
+import asyncio
+
+from penstock.runtime.foreign import LONGEST, error_text, is_failure, value_text
+
+
+class Broken(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def test_an_error_is_its_class_and_its_sentence() -> None:
+    assert error_text(ValueError("no such order")) == "ValueError: no such order"
+    assert error_text(ValueError()) == "ValueError"
+
+
+def test_an_error_without_a_text_has_one() -> None:
+    assert error_text(Broken()) == "Broken: <its text cannot be shown: RuntimeError>"
+    assert value_text(Broken()) == "<Broken that cannot be shown: RuntimeError>"
+
+
+def test_text_that_no_store_takes_is_escaped() -> None:
+    assert error_text(ValueError("a\udcffb")) == "ValueError: a\\udcffb"
+    assert value_text("\ud800") == "'\\ud800'"
+    assert len(error_text(ValueError("x" * 100_000))) == LONGEST + len("ValueError: ")
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure() -> None:
+    assert is_failure(asyncio.CancelledError())
+    assert is_failure(ValueError())
+    assert is_failure(SystemExit())
+    assert not is_failure(KeyboardInterrupt())
+
+
+async def test_a_cancellation_that_was_asked_for_is_not() -> None:
+    answers: list[bool] = []
+
+    async def body() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError as error:
+            answers.append(is_failure(error))
+            raise
+
+    task = asyncio.get_running_loop().create_task(body())
+    await asyncio.sleep(0)  # noqa: TID251 - one turn of the loop
+    task.cancel()
+    await asyncio.wait([task])
+    assert answers == [False]
