@@ -52,10 +52,10 @@ from penstock.runtime.errors import (
     NodeFailed as NodeFailed,
     PartFailed as PartFailed,
     PenstockError as PenstockError,
-    RunCancelled as RunCancelled,
     RunError as RunError,
     RunFailed as RunFailed,
     RunNotFound as RunNotFound,
+    RunParked as RunParked,
     SchemaVersionError as SchemaVersionError,
     SourceError as SourceError,
     SourceUnavailable as SourceUnavailable,
@@ -71,12 +71,13 @@ from penstock.runtime.errors import (
 )
 from penstock.runtime.observe import Fact as Fact, Observer as Observer
 from penstock.runtime.variables import (
-    resolve as resolve,
+    resolve_template as resolve_template,
     var as var,
     var_or as var_or,
 )
+from penstock.wiring import Part as Part
 from penstock.workflows.context import Context as Context
-from penstock.workflows.run import Run as Run
+from penstock.workflows.run import Run as Run, TaskRun as TaskRun
 from penstock.workflows.workflow import Workflow as Workflow, task as task
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "LeaseLost",
     "NodeFailed",
     "Observer",
+    "Part",
     "PartFailed",
     "PartHealth",
     "PenstockError",
@@ -113,10 +115,10 @@ __all__ = [
     "Position",
     "Reactor",
     "Run",
-    "RunCancelled",
     "RunError",
     "RunFailed",
     "RunNotFound",
+    "RunParked",
     "SchemaVersionError",
     "Source",
     "SourceError",
@@ -130,12 +132,13 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "TaskFailed",
+    "TaskRun",
     "Workflow",
     "WriteConflict",
     "broadcast",
     "passthrough_accumulator",
     "polling_accumulator",
-    "resolve",
+    "resolve_template",
     "stream_accumulator",
     "task",
     "var",

@@ -49,7 +49,7 @@ class App:
         parts: The roots: graphs, workflows, reactors, accumulators. Whatever they refer to comes along.
         config: The settings; without it they are read from the environment and the configuration file.
         clock: Where time comes from; a virtual one in tests.
-        observer: Told every fact: a run ended, a part restarted, a cut committed.
+        observer: Told every fact (``penstock.runtime`` has them all): a run ended, a part restarted, a cut committed.
         faults: Called at each commit point of the store; for tests.
         deterministic: Run ``def`` tasks and polls in-line instead of in threads; for tests.
 
@@ -65,7 +65,7 @@ class App:
         *,
         config: Config | None = None,
         clock: Clock | None = None,
-        observer: Observer = silent,
+        observer: Observer | None = None,
         faults: Callable[[str], None] | None = None,
         deterministic: bool = False,
     ) -> None:
@@ -80,7 +80,7 @@ class App:
 
         self._wiring = wire(parts)
         self._clock = clock or SystemClock()
-        self._observer = observer
+        self._observer = observer or silent
         self._faults = faults
         self._deterministic = deterministic
         self._session: Session | None = None
@@ -215,12 +215,16 @@ class App:
         """Fire a reactor now, whatever its criteria say, and return the firing's id.
 
         Raises:
-            AppError: The reactor is paused, or unknown.
+            AppError: Refused: the reactor is unknown, paused, or busy with a firing of the key; the outbox is full; or
+                a key has to be named.
         """
         return self._open.reactor(reactor).fire(key)
 
     async def pause(self, reactor: Reactor | str) -> None:
-        """Let a reactor take boundaries but not fire; returns when that is durable."""
+        """Let a reactor take boundaries but not fire, until it is resumed or the app is opened again.
+
+        Returns when everything that the reactor took before is durable.
+        """
         await self._open.pause(reactor)
 
     async def resume(self, reactor: Reactor | str) -> None:
@@ -243,6 +247,7 @@ class App:
 
         Raises:
             InputError: The input does not have the declared type.
+            AppError: The workflow is unknown, or the app is stopping.
             StoreError: The run could not be committed; none was started.
         """
         return await self._open.worker.start(self._open.workflow(workflow), input, key=idempotency_key)
@@ -251,7 +256,10 @@ class App:
         """Start a run, wait for its end, and return its output.
 
         Raises:
+            InputError: The input does not have the declared type.
             RunFailed: A task failed; its own error is chained.
+            AppError: The workflow is unknown, or the app stopped before the end; the run goes on at the next start.
+            StoreError: The run could not be committed, or the store failed.
         """
         run = await self.start(workflow, input)
         return await run.result()

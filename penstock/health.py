@@ -12,7 +12,7 @@ class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The health of one part, from facts and never from hope."""
 
     name: str
-    #: ``accumulator``, ``reactor``, ``domain``, ``store`` or ``worker``.
+    #: ``store``, ``domain``, ``reactor``, or ``part``: something that runs by itself, such as a source or a poll.
     kind: str
     #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``paused``, ``lost`` …
     state: str

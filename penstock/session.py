@@ -28,6 +28,7 @@ from penstock.reactors.reactor import Reactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.config import Config
 from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreError
+from penstock.runtime.foreign import value_text
 from penstock.runtime.metrics import Metrics
 from penstock.runtime.observe import Fact, FunctionsLeft, Observer
 from penstock.runtime.scheduler import Scheduler
@@ -65,6 +66,7 @@ class Session:
         self._faults = faults
         self._failure: PenstockError | None = None
         self._resources = AsyncExitStack()
+        self._started = False
         self._idle_waiters: list[asyncio.Event] = []
         self._metrics = Metrics()
         self._observers: list[Observer] = [self._metrics, observer]
@@ -97,6 +99,8 @@ class Session:
         self._resources.push_async_callback(self._close_threads)
         await self._open_store()
         self._resources.push_async_callback(self.store.close)
+        self._make_worker()
+        self._resources.push_async_callback(self._give_back)
         self.supervisor = Supervisor(self._group, self.scheduler, self.tell, random.Random())  # noqa: S311 - jitter
         self._resources.push_async_callback(self.supervisor.stop)
         if self.config.switch_interval is not None:
@@ -118,7 +122,7 @@ class Session:
         )
         self.store.failed.add_done_callback(self._store_failed)
 
-    async def _start_parts(self) -> None:
+    def _make_worker(self) -> None:
         self.worker = Worker(
             self.store,
             self.scheduler,
@@ -130,11 +134,14 @@ class Session:
         for workflow in self.wiring.workflows.values():
             self.worker.register(workflow)
 
+    async def _start_parts(self) -> None:
         await self._open_domains()
         self._metrics.add(lambda: samples(self.statistics(), self.reactors))
         await self.worker.recover()
         for domain in self.domains.values():
             await domain.start(self.supervisor)
+
+        self._started = True
 
     async def _open_domains(self) -> None:
         """Take the domains over before anything runs: state that does not fit the code stops the app unharmed."""
@@ -173,24 +180,40 @@ class Session:
         Raises:
             StoreError: The store failed, or the last cut could not be committed.
         """
-        problem: StoreError | None = None
+        problems: list[PenstockError] = []
         with anyio.CancelScope(shield=True):
-            async with self._resources:
-                try:
-                    await self._stop_parts()
-                except StoreError as refused:
-                    problem = refused
+            try:
+                async with self._resources:
+                    problems += await self._stop_parts()
+            except PenstockError as stuck:
+                problems.append(stuck)
 
         await self._leave_group(error)
-        if problem is not None and error is None:
-            raise problem
+        if problems and error is None:
+            raise problems[0]
 
-    async def _stop_parts(self) -> None:
+    async def _stop_parts(self) -> list[PenstockError]:
+        """Stop every part, whatever goes wrong with the others; return what went wrong."""
+        problems: list[PenstockError] = []
         deadline = self._clock.monotonic() + self.config.drain_timeout
         for domain in self.domains.values():
-            await domain.stop(self._left(deadline))
+            try:
+                await domain.stop(self._left(deadline))
+            except PenstockError as error:
+                problems.append(error)
 
         await self.worker.drain(self._left(deadline))
+        return problems
+
+    async def _give_back(self) -> None:
+        """Leave what was taken over and never started as it was: a start that failed is no crash of what waits."""
+        if self._started or self.store.error is not None:
+            return
+
+        for domain in self.domains.values():
+            await domain.give_back()
+
+        await self.worker.drain(0.0)
 
     def _left(self, deadline: float) -> float:
         return 0.0 if self._failure else max(0.0, deadline - self._clock.monotonic())
@@ -237,7 +260,12 @@ class Session:
     def tell(self, fact: Fact) -> None:
         """Tell everyone who listens."""
         for observer in self._observers:
-            observer(fact)
+            try:
+                observer(fact)
+            except Exception as error:  # noqa: BLE001 - an observer is user code: what it is told has happened all the same
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"observer {value_text(observer)} raised on {value_text(fact)}", "exception": error}
+                )
 
         if self._idle_waiters:
             self._wake_idle()

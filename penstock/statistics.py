@@ -62,8 +62,8 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
 
     labels = {"accumulator": name}
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
-    yield Sample(metric="penstock_boundaries_total", value=statistics.boundaries, labels=labels)
-    yield Sample(metric="penstock_source_connected", value=statistics.health == "live", labels=labels)
+    if statistics.health != "starting":  # what is fed by pushes alone is never connected to anything
+        yield Sample(metric="penstock_source_connected", value=statistics.health == "live", labels=labels)
 
 
 def worker_samples(statistics: WorkerStatistics) -> Iterator[Sample]:

@@ -150,6 +150,17 @@ class Domain:
         self._rows = state.inbox
         self._cuts.open(self._cutter, self.epoch)
 
+    async def give_back(self) -> None:
+        """Leave a domain that was opened and not started as it was: what is in flight in it has met no crash.
+
+        Raises:
+            StoreError: That could not be committed.
+        """
+        if self.epoch and self.lost is None:
+            unit = self._store.unit("give back")
+            checkpoints.fence(unit, self.name, self.shard, self.epoch, stopped=True)
+            await self._store.commit(unit)
+
     async def start(self, supervisor: Supervisor) -> None:
         """Go on: firings in flight first, then what is left in the inbox, then what is due, then what is new.
 

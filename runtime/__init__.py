@@ -62,7 +62,6 @@ from penstock.runtime.errors import (
     NodeFailed as NodeFailed,
     PartFailed as PartFailed,
     PenstockError as PenstockError,
-    RunCancelled as RunCancelled,
     RunError as RunError,
     RunFailed as RunFailed,
     RunNotFound as RunNotFound,
@@ -124,7 +123,7 @@ from penstock.runtime.urls import (
     masked as masked,
 )
 from penstock.runtime.variables import (
-    resolve as resolve,
+    resolve_template as resolve_template,
     var as var,
     var_or as var_or,
 )
@@ -172,7 +171,6 @@ __all__ = [
     "PenstockError",
     "Recorded",
     "RestartPolicy",
-    "RunCancelled",
     "RunError",
     "RunFailed",
     "RunFinished",
@@ -211,7 +209,7 @@ __all__ = [
     "load",
     "masked",
     "plain",
-    "resolve",
+    "resolve_template",
     "seconds",
     "silent",
     "var",

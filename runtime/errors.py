@@ -27,7 +27,6 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ InputError
     │  ├─ RunFailed
     │  ├─ TaskFailed
-    │  ├─ RunCancelled
     │  ├─ RunParked
     │  └─ RunNotFound
     ├─ AppError
@@ -293,16 +292,6 @@ class TaskFailed(RunError):
         super().__init__(f"task {task!r} of workflow {workflow!r}: {reason}")
         self.workflow = workflow
         self.task = task
-        self.reason = reason
-
-
-class RunCancelled(RunError):
-    """The run was cancelled before it ended."""
-
-    def __init__(self, workflow: str, run_id: str, reason: str) -> None:
-        super().__init__(f"run {run_id} of workflow {workflow!r} was cancelled: {reason}")
-        self.workflow = workflow
-        self.run_id = run_id
         self.reason = reason
 
 

@@ -3,7 +3,7 @@
 Facts are counted as they are told. What happens too often to be told is counted where it happens, and is read as
 samples at each scrape. ``METRICS`` is the table, with the meaning of each; in short:
 
-* streams: penstock_accumulator_events_total penstock_accumulator_events_waiting penstock_boundaries_total
+* streams: penstock_accumulator_events_total penstock_accumulator_events_waiting
   penstock_events_dropped_total penstock_dead_letters_total penstock_source_connected penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
@@ -76,7 +76,6 @@ METRICS = {
         "Events that came in; outcome: boundary, filtered, undecodable, failed or refused", "accumulator", "outcome"
     ),
     "penstock_accumulator_events_waiting": gauge("Events that are taken and not applied yet", "accumulator"),
-    "penstock_boundaries_total": counter("Boundaries that went out", "accumulator"),
     "penstock_events_dropped_total": counter("Drops that were told one by one", "part", "reason"),
     "penstock_dead_letters_total": counter("Dropped events that a dead letter keeps", "part", "reason"),
     "penstock_source_connected": gauge("1 while what feeds an accumulator is connected", "accumulator"),

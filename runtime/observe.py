@@ -31,7 +31,7 @@ class FiringFailed(Fact, frozen=True, kw_only=True):
     firing: str
     attempt: int
     error: str
-    #: What happens next: ``retry`` or ``dead_letter``.
+    #: What happens next: ``retry``, ``dead_letter`` or ``drop``.
     outcome: str
 
 

@@ -36,7 +36,7 @@ def var_or(name: str, default: str, *, environ: Mapping[str, str] | None = None)
     return default if value is None else value
 
 
-def resolve(template: str, *, environ: Mapping[str, str] | None = None) -> str:
+def resolve_template(template: str, *, environ: Mapping[str, str] | None = None) -> str:
     """Return a template with each ``{{ NAME }}`` replaced by that variable.
 
     Blanks inside the braces do not matter. A ``{{`` that nothing closes is copied as it is, and so is what a value

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 from anyio import TemporaryDirectory
 
 from penstock.app import App
@@ -71,11 +72,38 @@ async def open_test_app(
     """
     async with TemporaryDirectory(prefix="penstock-") as folder:
         test = AppUnderTest(parts, store or Path(folder) / "test.db", config)
-        async with test.app:
+        async with time_passing_at_the_end(test.clock) as ending, test.app:
             for source in scripted(test.app):
                 source.scheduler = test.app.scheduler
 
-            yield test
+            try:
+                yield test
+            finally:
+                ending.set()
+
+
+@asynccontextmanager
+async def time_passing_at_the_end(clock: VirtualClock) -> AsyncGenerator[anyio.Event]:
+    """Let virtual time pass once the event is set: an app that drains waits for time, and nobody else moves it then."""
+    ending = anyio.Event()
+    problem: Exception | None = None
+
+    async def pass_time() -> None:
+        await ending.wait()
+        while True:
+            await clock.advance(0.1)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(pass_time)
+        try:
+            yield ending
+        except Exception as error:  # noqa: BLE001 - it goes its own way, not wrapped into a group of one
+            problem = error
+
+        group.cancel_scope.cancel()
+
+    if problem is not None:
+        raise problem
 
 
 def scripted(app: App) -> list[ScriptedSource]:

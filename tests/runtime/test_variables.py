@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from penstock.runtime.errors import ConfigError
-from penstock.runtime.variables import resolve, var, var_or
+from penstock.runtime.variables import resolve_template, var, var_or
 
 ENVIRON = {
     "PENSTOCK_VAR_HOST": "example.org",
@@ -16,7 +16,7 @@ ENVIRON = {
 
 def test_variable_is_read_from_its_environment_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_VAR_HOST", "example.org")
-    assert var("HOST") == var_or("HOST", "other") == resolve("{{HOST}}") == "example.org"
+    assert var("HOST") == var_or("HOST", "other") == resolve_template("{{HOST}}") == "example.org"
 
 
 def test_missing_variable_is_named_with_its_environment_name() -> None:
@@ -26,7 +26,7 @@ def test_missing_variable_is_named_with_its_environment_name() -> None:
 
 def test_empty_variable_is_a_value() -> None:
     assert var("EMPTY", environ=ENVIRON) == var_or("EMPTY", "other", environ=ENVIRON) == ""
-    assert resolve("[{{ EMPTY }}]", environ=ENVIRON) == "[]"
+    assert resolve_template("[{{ EMPTY }}]", environ=ENVIRON) == "[]"
 
 
 def test_default_is_used_when_the_variable_is_missing() -> None:
@@ -47,12 +47,12 @@ def test_default_is_used_when_the_variable_is_missing() -> None:
     ],
 )
 def test_template_is_filled(template: str, text: str) -> None:
-    assert resolve(template, environ=ENVIRON) == text
+    assert resolve_template(template, environ=ENVIRON) == text
 
 
 def test_all_missing_names_are_in_one_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        resolve("{{ A }} {{ HOST }} {{ B }} {{ A }} {{ }}", environ=ENVIRON)
+        resolve_template("{{ A }} {{ HOST }} {{ B }} {{ A }} {{ }}", environ=ENVIRON)
 
     assert caught.value.problems == (
         "variable 'A' is not set; set PENSTOCK_VAR_A in the environment",
@@ -64,4 +64,4 @@ def test_all_missing_names_are_in_one_error() -> None:
 @given(st.text(), st.text(), st.text())
 def test_values_are_copied_as_they_are(before: str, value: str, after: str) -> None:
     before, after = before.replace("{", "("), after.replace("}", ")")
-    assert resolve(f"{before}{{{{ X }}}}{after}", environ={"PENSTOCK_VAR_X": value}) == before + value + after
+    assert resolve_template(f"{before}{{{{ X }}}}{after}", environ={"PENSTOCK_VAR_X": value}) == before + value + after

@@ -1,0 +1,149 @@
+"""What goes wrong around an app is its own matter: nothing else is lost, and nothing hangs."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import penstock as ps
+from penstock.runtime.observe import CutCommitted, Fact, RunFinished
+from penstock.testing import open_test_app
+from tests.flows.market import Book, Market
+
+
+class Tick(msgspec.Struct, frozen=True):
+    number: int
+
+
+def streams(*names: str) -> list[ps.Reactor]:
+    reactors: list[ps.Reactor] = []
+    for name in names:
+
+        @ps.passthrough_accumulator(name=f"{name}_ticks")
+        def ticks(event: Tick) -> Tick:
+            return event
+
+        reactors.append(ps.Reactor(name, [ticks]))
+
+    return reactors
+
+
+async def test_an_observer_that_raises_is_reported_and_stops_nothing() -> None:
+    market, told, reports = Market(), list[Fact](), list[dict[str, object]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+
+    def broken(fact: Fact) -> None:
+        told.append(fact)
+        raise ValueError("the observer is broken")
+
+    async with open_test_app(market.parts) as test:
+        test.app.observe(broken)
+        await test.settle()
+        await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
+        await test.settle()
+
+        assert [run.status async for run in test.app.runs()] == ["completed"]
+
+    assert {CutCommitted, RunFinished} <= {type(fact) for fact in told}
+    assert {str(report["exception"]) for report in reports} == {"the observer is broken"}
+
+
+async def test_starts_that_fail_are_no_crashes_of_what_is_in_flight(tmp_path: Path) -> None:
+    market, store = Market(), tmp_path / "app.db"
+    asked = asyncio.Event()
+    market_graph = ps.ComputationGraph("slow", reactor=market.reactor)
+
+    @market_graph.node
+    async def wait(orderbook: Book) -> str:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+        return orderbook.symbol
+
+    config = ps.Config(drain_timeout=0.01)
+    async with open_test_app([market_graph], store=store, config=config) as test:
+        await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
+        await test.settle()
+        assert asked.is_set()
+
+    for _ in range(4):
+        with pytest.raises(ps.StateIncompatible):
+            await open_and_close([with_other_types()], store)
+
+    async with open_test_app([market_graph], store=store, config=config) as test:
+        await test.settle()
+        assert test.app.statistics().reactors["market"].in_flight == 1
+
+
+def with_other_types() -> ps.Reactor:
+    @ps.passthrough_accumulator(durable=True)
+    def orderbook(event: Tick) -> Tick:
+        return event
+
+    return ps.Reactor("market", [orderbook], key="number")
+
+
+async def open_and_close(parts: list[ps.Reactor], store: Path) -> None:
+    async with open_test_app(parts, store=store):
+        pass
+
+
+async def test_a_domain_whose_last_cut_fails_keeps_no_other_from_its_own(tmp_path: Path) -> None:
+    first, second = streams("first", "second")
+    conflict = ps.WriteConflict("cut", "scripted")
+
+    async def stop_with_a_failing_cut() -> None:
+        async with open_test_app([first, second], store=tmp_path / "app.db") as test:
+            test.app.offer("first_ticks", Tick(1))
+            test.app.offer("second_ticks", Tick(2))
+            test.faults.fail("cut: before commit", error=conflict, times=1)
+
+    with pytest.raises(ps.WriteConflict, match="scripted"):
+        await stop_with_a_failing_cut()
+
+    async with open_test_app([first, second], store=tmp_path / "app.db") as test:
+        states = {name: test.app.state(name) for name in ("first", "second")}
+        assert {"second_ticks": Tick(2)} in [state.get(None) for state in states.values()]
+
+
+async def test_the_test_kit_closes_an_app_whose_task_does_not_end() -> None:
+    forever = ps.Workflow("forever")
+
+    @forever.task
+    async def wait() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async with open_test_app([forever]) as test:
+        run = await test.app.start(forever)
+        await test.settle()
+
+    with pytest.raises(ps.AppError, match="goes on at the next start"):
+        await run.result()
+
+
+async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(tmp_path: Path) -> None:
+    forever = ps.Workflow("forever")
+    ended: list[str] = []
+
+    @forever.task
+    async def wait() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("cancelled")
+
+    broken = sqlite3.DatabaseError("database disk image is malformed")
+    broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    async def run() -> None:
+        async with open_test_app([forever], store=tmp_path / "app.db") as test:
+            await test.app.start(forever)
+            await test.settle()
+            test.faults.fail("run.create: before commit", error=broken, times=None)
+            await test.app.start(forever)
+
+    with pytest.raises(ps.StoreCorrupt):
+        await run()
+
+    assert ended == ["cancelled"]
