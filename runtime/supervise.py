@@ -15,6 +15,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from penstock.runtime.errors import AppError, DefinitionError, PartFailed
+from penstock.runtime.foreign import error_text, is_cancelled
 from penstock.runtime.observe import CircuitChanged, Observer, PartRestarted
 from penstock.runtime.scheduler import Scheduler, Timer
 
@@ -141,7 +142,7 @@ class Part:
             circuit=self._circuit,
             restarts=self.restarts,
             crashes=self.crashes,
-            last_error=None if self.last_error is None else describe(self.last_error),
+            last_error=None if self.last_error is None else error_text(self.last_error),
             next_retry_at=self.next_retry_at,
             since=self._since,
         )
@@ -201,7 +202,7 @@ class Part:
     async def _run_again_and_again(self) -> None:
         while (error := await self._run_once()) is not None and not self._stopping:
             self._crashed(error)
-            await self._wait_for_retry()
+            await self._wait_for_retry(error)
             self.restarts += 1
 
         if self._stopping:
@@ -217,7 +218,7 @@ class Part:
         try:
             await self._body()
         except asyncio.CancelledError as error:
-            if cancellations():
+            if is_cancelled():
                 raise
             return error  # nobody cancelled the part: it waited for something that was cancelled
         except Exception as error:  # noqa: BLE001 - a body is user code, and its crash is what supervision is for
@@ -235,14 +236,14 @@ class Part:
         else:
             self._enter("waiting")
 
-    async def _wait_for_retry(self) -> None:
+    async def _wait_for_retry(self, error: BaseException) -> None:
         given_up = self._circuit == "open"
         delay = self._policy.probe_after if given_up else self._policy.delay(self.crashes, self._rng)
         self._retry.clear()
         timer = self._scheduler.after(delay, self._retry.set)
         self.next_retry_at = self._scheduler.clock.now() + timedelta(seconds=delay)
         if not given_up:
-            text = describe(self.last_error)
+            text = error_text(error)
             self._observer(PartRestarted(part=self.name, restarts=self.restarts + 1, delay=delay, error=text))
 
         await self._wait(timer)
@@ -264,7 +265,7 @@ class Part:
     def _turn(self, circuit: Circuit, error: BaseException | None = None) -> None:
         self._circuit = circuit
         self._enter("running" if circuit == "closed" else circuit)
-        text = None if error is None else describe(error)
+        text = None if error is None else error_text(error)
         self._observer(CircuitChanged(part=self.name, state=circuit, error=text))
 
     def _enter(self, state: State) -> None:
@@ -346,14 +347,3 @@ async def wait_until_ended(parts: tuple[Part, ...], scheduler: Scheduler, patien
 
     if stuck := ", ".join(part.name for part in parts if not part.ended):
         raise PartFailed(stuck, f"still runs {patience} seconds after it was cancelled: it swallows its cancellation")
-
-
-def cancellations() -> int:
-    """Return how many cancellations the running task has to answer."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def describe(error: BaseException | None) -> str:
-    """Return the text of an error, with its class."""
-    return f"{type(error).__name__}: {error}"

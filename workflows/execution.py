@@ -9,6 +9,7 @@ import msgspec
 
 from penstock.runtime.calls import describe_type
 from penstock.runtime.errors import TaskFailed
+from penstock.runtime.foreign import error_text, is_failure, storable
 from penstock.runtime.threads import Threads
 from penstock.workflows.binding import has_fields, values_for
 from penstock.workflows.context import Context
@@ -36,15 +37,25 @@ class Failure(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """What is stored: the class of the error and its sentence."""
-        return f"{type(self.error).__name__}: {self.error}"
+        return error_text(self.error)
 
     @property
     def traceback(self) -> str:
-        """Where it came from, without our own frames."""
-        return "".join(traceback.format_exception(self.error))[-TRACEBACK:]
+        """Where it came from."""
+        return traceback_text(self.error)
 
 
 Outcome = Success | Failure
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the end of an error's traceback, as text that can be stored, whatever the error is."""
+    try:
+        lines = traceback.format_exception(error)
+    except Exception as broken:  # noqa: BLE001 - the attributes of an error are user code
+        return f"<the traceback of {type(error).__name__} cannot be shown: {type(broken).__name__}>"
+
+    return storable("".join(lines)[-TRACEBACK:])
 
 
 async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
@@ -62,14 +73,13 @@ async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
             await _invoke(task, context)
 
         return _success(task, text, context)
-    except asyncio.CancelledError as error:
-        if _cancelled():
-            raise
+    except BaseException as error:  # a task body is user code; even an exit is its end, not ours
+        if not is_failure(error):
+            raise  # we are cancelled, the process ends, or this coroutine is thrown away: nobody may write any more
 
-        return Failure(_caused(_refuse(task, "it cancelled itself; raise an error instead"), error))
-    except (KeyboardInterrupt, GeneratorExit):
-        raise  # the process ends, or this coroutine is thrown away: nobody may write any more
-    except BaseException as error:  # noqa: BLE001 - a task body is user code; even an exit is its end, not ours
+        if isinstance(error, asyncio.CancelledError):
+            return Failure(_caused(_refuse(task, "it cancelled itself; raise an error instead"), error))
+
         return Failure(error)
 
 
@@ -121,11 +131,6 @@ def _success(task: Task, text: str, context: Context) -> Success:
         return Success(delta, text if delta.empty else to_text(apply(base, delta)))
     except (TypeError, ValueError) as error:
         raise _refuse(task, str(error)) from error
-
-
-def _cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _refuse(task: Task, reason: str) -> TaskFailed:

@@ -123,7 +123,7 @@ async def test_part_that_waited_for_something_cancelled_has_crashed(
     waited_for = asyncio.get_running_loop().create_future()
     part = supervisor.start("poll", body, POLICY)
     await clock.settle()
-    assert (part.state, part.facts().last_error) == ("waiting", "CancelledError: ")
+    assert (part.state, part.facts().last_error) == ("waiting", "CancelledError")
 
 
 async def test_what_is_no_exception_is_no_crash(clock: VirtualClock, facts: list[Fact]) -> None:
@@ -292,6 +292,23 @@ async def test_part_may_stop_itself(clock: VirtualClock, supervisor: Supervisor)
     await clock.settle()
     assert [part.state for part in parts] == ["stopped", "stopped"]
     assert third.state == "running"
+
+
+async def test_crash_that_cannot_be_printed_is_a_crash_like_any_other(
+    clock: VirtualClock, supervisor: Supervisor, facts: list[Fact]
+) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise AttributeError
+
+    async def body() -> None:
+        raise Silent
+
+    part = supervisor.start("poll", body, POLICY)
+    await clock.settle()
+    text = "Silent: <its text cannot be shown: AttributeError>"
+    assert (part.state, part.facts().last_error) == ("waiting", text)
+    assert facts == [PartRestarted(part="poll", restarts=1, delay=1.0, error=text)]
 
 
 async def test_cancelled_task_group_ends_the_parts(clock: VirtualClock, facts: list[Fact]) -> None:

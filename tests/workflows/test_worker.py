@@ -17,6 +17,7 @@ from penstock.runtime.store.runs import load_events, load_run
 from penstock.testing.clock import VirtualClock
 from penstock.workflows.context import Context
 from penstock.workflows.events import events_from_text
+from penstock.workflows.execution import traceback_text
 from penstock.workflows.invariants import check_run
 from penstock.workflows.run import Run
 from penstock.workflows.worker import Worker
@@ -212,7 +213,7 @@ async def test_dependents_of_a_failed_task_are_skipped_with_the_reason(machine: 
 
     assert {name: (task.status, task.error) for name, task in (await run.refresh()).tasks.items()} == {
         "other": ("completed", None),
-        "fetch": ("failed", "ValueError: "),
+        "fetch": ("failed", "ValueError"),
         "rate": ("skipped", "'fetch', which it depends on, failed"),
         "book": ("skipped", "'rate', which it depends on, was skipped"),
     }
@@ -578,3 +579,57 @@ async def test_statistics_count_what_was_done(machine: Machine) -> None:
         0,
         0,
     )
+
+
+# -- what bodies raise --------------------------------------------------------------------------------------------
+
+
+class Silent(Exception):
+    """An error that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise AttributeError("no text")
+
+
+class Untraceable(Exception):
+    """An error whose traceback cannot be made."""
+
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]
+        raise LookupError
+
+
+def fails_with(error: BaseException) -> Workflow:
+    """A workflow whose only task raises."""
+
+    def body() -> None:
+        raise error
+
+    return lone(body)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("half \udcff"), r"ValueError: half \udcff"),
+        (Silent(), "Silent: <its text cannot be shown: AttributeError>"),
+        (Untraceable("bad"), "Untraceable: bad"),
+        (ExceptionGroup("all \udcff", [Silent()]), r"ExceptionGroup: all \udcff (1 sub-exception)"),
+    ],
+)
+async def test_task_that_raises_what_cannot_be_stored_fails_its_run_alone(
+    machine: Machine, error: Exception, text: str
+) -> None:
+    worker = await machine.open(fails_with(error))
+    run = await worker.start("lone")
+    with pytest.raises(RunFailed):
+        await run.result()
+
+    assert (run.status, run.tasks["only"].error) == ("failed", text)
+    assert await events(machine, run) == ["task_started only", "task_failed only", "run_failed"]
+    assert machine.mistakes == []
+
+
+def test_traceback_that_cannot_be_stored_is_kept_readable() -> None:
+    assert traceback_text(ValueError("half \udcff")) == "ValueError: half \\udcff\n"
+    assert traceback_text(Untraceable()) == "<the traceback of Untraceable cannot be shown: LookupError>"
