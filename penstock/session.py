@@ -6,10 +6,8 @@ more than what is committed, and the next start goes on from there.
 """
 
 import asyncio
-import difflib
 import random
 import sys
-from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
@@ -19,22 +17,24 @@ from anyio.abc import TaskGroup
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.live import LiveAccumulator
+from penstock.checkup import checkup
 from penstock.graphs.subscriber import GraphSubscriber
-from penstock.health import Health, PartHealth
+from penstock.health import Health
+from penstock.lookup import find
 from penstock.reactors.components import components
 from penstock.reactors.domain import Domain
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.config import Config
-from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreError
+from penstock.runtime.errors import PartFailed, PenstockError, StoreError
 from penstock.runtime.foreign import value_text
 from penstock.runtime.metrics import Metrics
 from penstock.runtime.observe import Fact, FunctionsLeft, Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
-from penstock.runtime.supervise import PartFacts, Supervisor
+from penstock.runtime.supervise import Supervisor
 from penstock.runtime.threads import Threads
 from penstock.statistics import Statistics, samples
 from penstock.wiring import Wiring
@@ -330,20 +330,7 @@ class Session:
 
     def health(self) -> Health:
         """Return how everything feels, from facts."""
-        return Health.of((self._store_health(), *self._domain_health(), *map(part_health, self.supervisor.facts())))
-
-    def _store_health(self) -> PartHealth:
-        error = self.store.error
-        return PartHealth(name=self.store.url, kind="store", state="failed" if error else "live", error=text(error))
-
-    def _domain_health(self) -> Iterable[PartHealth]:
-        for name, domain in self.domains.items():
-            error = domain.lost or domain.error
-            state = "lost" if domain.lost else "failing" if error else "live"
-            yield PartHealth(name=name, kind="domain", state=state, error=text(error))
-
-        for name, reactor in self.reactors.items():
-            yield PartHealth(name=name, kind="reactor", state="paused" if reactor.paused else "live")
+        return checkup(self.store, self.domains.values(), self.supervisor.facts())
 
     def statistics(self) -> Statistics:
         """Return the counters of every part."""
@@ -360,38 +347,3 @@ class Session:
     def metrics(self) -> str:
         """Return everything that is counted, as Prometheus reads it."""
         return self._metrics.render()
-
-
-def find(kind: str, wanted: object, definitions: Mapping[str, object], found: Mapping[str, T]) -> T:
-    """Return the part that is meant by a definition or a name.
-
-    Raises:
-        AppError: The app does not have it.
-    """
-    name = wanted if isinstance(wanted, str) else getattr(wanted, "name", repr(wanted))
-    if name in found and (isinstance(wanted, str) or definitions[name] is wanted):
-        return found[name]
-
-    if name in found:
-        raise AppError(f"this {kind} {name!r} is not the one that the app was given under that name")
-
-    near = difflib.get_close_matches(name, found, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, found)) or 'none'}"
-    raise AppError(f"the app has no {kind} {name!r}: {hint}")
-
-
-def part_health(facts: PartFacts) -> PartHealth:
-    """Return the health of a supervised part."""
-    return PartHealth(
-        name=facts.name,
-        kind="part",
-        state="live" if facts.state == "running" else facts.state,
-        error=facts.last_error,
-        next_retry_at=facts.next_retry_at,
-        restarts=facts.restarts,
-    )
-
-
-def text(error: BaseException | None) -> str | None:
-    """Return the sentence of an error, when there is one."""
-    return None if error is None else str(error)

@@ -1,0 +1,49 @@
+"""How an open app feels, from facts about its parts."""
+
+from collections.abc import Collection, Iterator
+
+from penstock.health import Health, PartHealth
+from penstock.reactors.domain import Domain
+from penstock.runtime.store.store import Store
+from penstock.runtime.supervise import PartFacts
+from penstock.runtime.urls import masked
+
+
+def checkup(store: Store, domains: Collection[Domain], parts: Collection[PartFacts]) -> Health:
+    """Return the health of everything."""
+    streams = (health for domain in domains for health in domain_health(domain))
+    return Health.of((store_health(store), *streams, *map(part_health, parts)))
+
+
+def store_health(store: Store) -> PartHealth:
+    """Return the health of the store."""
+    return PartHealth(
+        name=masked(store.url), kind="store", state="failed" if store.error else "live", error=text(store.error)
+    )
+
+
+def domain_health(domain: Domain) -> Iterator[PartHealth]:
+    """Yield the health of a domain and of its reactors."""
+    error = domain.lost or domain.error
+    state = "lost" if domain.lost else "failing" if error else "live"
+    yield PartHealth(name=domain.name, kind="domain", state=state, error=text(error))
+
+    for name, reactor in domain.reactors.items():
+        yield PartHealth(name=name, kind="reactor", state="paused" if reactor.paused else "live")
+
+
+def part_health(facts: PartFacts) -> PartHealth:
+    """Return the health of a supervised part."""
+    return PartHealth(
+        name=facts.name,
+        kind="part",
+        state="live" if facts.state == "running" else facts.state,
+        error=facts.last_error,
+        next_retry_at=facts.next_retry_at,
+        restarts=facts.restarts,
+    )
+
+
+def text(error: BaseException | None) -> str | None:
+    """Return the sentence of an error, when there is one."""
+    return None if error is None else str(error)
