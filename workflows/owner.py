@@ -28,6 +28,8 @@ from penstock.workflows.writing import write_decision, write_started
 
 #: Seconds that cancelled tasks get to clean up.
 GRACE = 1.0
+#: Runs that are remembered although nobody knows whether the store has them: a bound for a store that fails for hours.
+MOST_DOUBTFUL = 100_000
 
 
 class Owner:
@@ -51,6 +53,9 @@ class Owner:
     ) -> None:
         self.live: dict[int, LiveRun] = {}
         self.uncommitted = 0
+        #: Runs that were written and of which no commit was told: it failed, or its acknowledgement was lost. Should
+        #: a later unit find the key of one of them taken by that very run, it is ours, and nobody else executes it.
+        self._doubtful: dict[int, LiveRun] = {}
         self.slots = Slots(
             limit,
             scheduler=scheduler,
@@ -81,7 +86,7 @@ class Owner:
             StoreError: It could not be committed.
         """
         unit = self._store.unit("run.create")
-        insert_run(unit, live.created)
+        self.insert(unit, live)
         created: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._submit(unit, partial(self._created, live, created))
         return await created
@@ -99,9 +104,24 @@ class Owner:
 
         self._look_for_rest()
 
+    def insert(self, unit: Unit, live: LiveRun) -> None:
+        """Put the creation of a run into a unit; ``adopt_new`` must be called when that is committed."""
+        insert_run(unit, live.created)
+        if live.created.key is not None:
+            self._doubtful[live.number] = live
+
+        if len(self._doubtful) > MOST_DOUBTFUL:
+            del self._doubtful[next(iter(self._doubtful))]
+
     def adopt_new(self, unit: Unit, created: Sequence[LiveRun]) -> None:
-        """Take the runs in hand that a committed unit has really created."""
-        new = [live for live in created if live.number not in unit.existing and live.created.owner is not None]
+        """Take the runs in hand that a committed unit has really created, or that one before it had created."""
+        for live in created:
+            self._doubtful.pop(live.number, None)
+
+        inserted = [live for live in created if live.number not in unit.existing]
+        holders = dict.fromkeys(unit.existing.values())
+        earlier = [self._doubtful.pop(number) for number in holders if number in self._doubtful]
+        new = [live for live in (*inserted, *earlier) if live.created.owner is not None]
         for live in new:
             self._tally.started(live)
 

@@ -114,7 +114,7 @@ class Worker:
                 insert_run(unit, orphan(self._store, recorded, origin))
             else:
                 created.append(self._new(definition, recorded.effect.input, recorded.key, origin))
-                insert_run(unit, created[-1].created)
+                self._owner.insert(unit, created[-1])
 
         return partial(self._owner.adopt_new, unit, created)
 

@@ -65,6 +65,12 @@ class Commit:
                 continue
 
             if (yield from self._reach("before commit")):
+                # On SQLite an error here means that nothing is committed, as far as this process can see: the
+                # transaction is rolled back, and the retry writes over its frames in the WAL. (Should the machine die
+                # before the retry, the next start may find the frames whole: a lost acknowledgement, as after any
+                # crash.) A database behind a network can lose the answer of a COMMIT that did happen; its engine must
+                # find out which it was before it reports a trouble that is tried again: nothing guards the rows of
+                # events, inbox and log against being inserted twice.
                 yield COMMIT
                 yield from self._reach("after commit", committed=True)
                 return

@@ -1,6 +1,7 @@
 """The worker: runs from creation to end, on a real store in virtual time."""
 
 import asyncio
+import contextlib
 import threading
 from typing import TypedDict
 
@@ -10,7 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.effects import Recorded, Start
-from penstock.runtime.errors import AppError, DefinitionError, InputError, RunFailed, RunNotFound
+from penstock.runtime.errors import AppError, DefinitionError, InputError, RunFailed, RunNotFound, StoreUnavailable
 from penstock.runtime.observe import Fact, RunFinished, RunStarted, TaskFinished
 from penstock.runtime.store.rows import run_number
 from penstock.runtime.store.runs import load_events, load_run
@@ -579,6 +580,61 @@ async def test_statistics_count_what_was_done(machine: Machine) -> None:
         0,
         0,
     )
+
+
+# -- lost acknowledgements ---------------------------------------------------------------------------------------
+
+
+LOST = StoreUnavailable("store", "the acknowledgement is lost")
+
+
+async def test_run_whose_creation_was_not_acknowledged_is_executed_when_its_key_comes_again(machine: Machine) -> None:
+    worker = await machine.open(lone())
+    machine.faults.fail("run.create: after commit", error=LOST)
+    with pytest.raises(StoreUnavailable):
+        await worker.start("lone", key="k")
+
+    run = await worker.start("lone", key="k")
+    assert (run.id, await run.result()) == ("1-1", {"done": True})
+    assert (await worker.start("lone", key="k")).id == "1-1"
+    assert worker.statistics().started == 1
+
+
+async def test_runs_of_a_unit_whose_acknowledgement_was_lost_are_executed_once(
+    machine: Machine, clock: VirtualClock
+) -> None:
+    made, ran = Workflow("lone"), list[object]()
+
+    @made.task
+    def only(context: Context) -> None:
+        ran.append(context["n"])
+
+    worker = await machine.open(made)
+    assert machine.store is not None
+    effects = [Recorded(key=f"f/{n}", effect=Start(workflow="lone", input=f'{{"n": {n}}}')) for n in range(3)]
+    machine.faults.fail("cut: after commit", error=LOST)
+    for expected in ([], [0, 1, 2], [0, 1, 2]):
+        unit = machine.store.unit("cut")
+        adopt = worker.write(unit, effects)
+        with contextlib.suppress(StoreUnavailable):
+            await machine.store.commit(unit)
+            adopt()
+
+        await clock.settle()
+        assert ran == expected
+
+    assert (worker.statistics().started, worker.statistics().completed) == (3, 3)
+
+
+async def test_key_that_one_unit_has_twice_makes_one_run(machine: Machine, clock: VirtualClock) -> None:
+    worker = await machine.open(lone())
+    assert machine.store is not None
+    unit = machine.store.unit("cut")
+    adopt = worker.write(unit, [Recorded(key="k", effect=Start(workflow="lone", input="{}"))] * 2)
+    await machine.store.commit(unit)
+    adopt()
+    await clock.settle()
+    assert (worker.statistics().started, worker.statistics().completed) == (1, 1)
 
 
 # -- what bodies raise --------------------------------------------------------------------------------------------
