@@ -12,7 +12,7 @@ PAGE = 100
 
 
 async def newest(
-    store: Store, workflow: str | None, status: str | None, parked: Collection[int]
+    store: Store, workflow: str | None, status: RunState | None, parked: Collection[int]
 ) -> AsyncIterator[RunRow]:
     """Yield runs with their tasks, the newest first.
 

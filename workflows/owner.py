@@ -271,8 +271,9 @@ class Owner:
         # counted as recovered
         await asyncio.gather(*map(self._release_run, left), return_exceptions=True)
         for live in left:
-            if live.end is None:
-                live.go(AppError(f"the app stopped before run {live.name} ended; it goes on at the next start"))
+            if live.end is None and live.gone is None:
+                stopped = AppError(f"the app stopped before run {live.name} ended; it goes on at the next start")
+                live.go(self._store.error or stopped)
 
         self._look_for_rest()
 

@@ -14,6 +14,8 @@ The states right of ``commit`` are final; nothing leads out of them.
 
 from enum import StrEnum
 
+from penstock.runtime.errors import AppError
+
 
 class TaskState(StrEnum):
     """Where a task of a run stands."""
@@ -61,6 +63,19 @@ class RunState(StrEnum):
     QUARANTINED = "quarantined"
     #: Waits, untouched, for code that fits it. Never stored: the next start of the app decides anew.
     PARKED = "parked"
+
+
+def run_state(status: str) -> RunState:
+    """Return the state that a text names.
+
+    Raises:
+        AppError: It names none.
+    """
+    try:
+        return RunState(status)
+    except ValueError:
+        known = ", ".join(repr(state.value) for state in RunState)
+        raise AppError(f"{status!r} is no status of a run; there are {known}") from None
 
 
 TASK_TRANSITIONS: dict[tuple[TaskState, TaskStep], TaskState] = {

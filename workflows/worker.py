@@ -19,7 +19,7 @@ from penstock.workflows.live import Definition, LiveRun
 from penstock.workflows.owner import Owner
 from penstock.workflows.recovery import Recovery, orphan
 from penstock.workflows.run import Run
-from penstock.workflows.states import RunState
+from penstock.workflows.states import RunState, run_state
 from penstock.workflows.tally import Tally, WorkerStatistics
 from penstock.workflows.workflow import Workflow
 
@@ -183,16 +183,22 @@ class Worker:
         live = self._owner.live.get(row.id)
         return Run(self, row if live is None else live.created, live=live, parked=self._parked.get(row.id))
 
-    async def runs(
+    def runs(
         self, workflow: str | None = None, status: str | None = None, limit: int | None = None
     ) -> AsyncIterator[Run]:
         """Iterate over the runs in the store, the newest first.
 
         Args:
             workflow: Only runs of this one. status: Only runs with this one. limit: At most so many.
+
+        Raises:
+            AppError: There is no such status.
         """
-        left = sys.maxsize if limit is None else limit
-        async for row in newest(self._store, workflow, status, self._parked):
+        state = None if status is None else run_state(status)
+        return self._newest(workflow, state, sys.maxsize if limit is None else limit)
+
+    async def _newest(self, workflow: str | None, state: RunState | None, left: int) -> AsyncIterator[Run]:
+        async for row in newest(self._store, workflow, state, self._parked):
             if not left:
                 return
 

@@ -16,6 +16,7 @@ from penstock.runtime.observe import Fact, RunFinished, RunStarted, TaskFinished
 from penstock.runtime.store.rows import run_number
 from penstock.runtime.store.runs import load_events, load_run
 from penstock.testing.clock import VirtualClock
+from penstock.testing.crash import Crash
 from penstock.workflows.context import Context
 from penstock.workflows.events import events_from_text
 from penstock.workflows.execution import traceback_text
@@ -624,6 +625,37 @@ async def test_runs_of_a_unit_whose_acknowledgement_was_lost_are_executed_once(
         assert ran == expected
 
     assert (worker.statistics().started, worker.statistics().completed) == (3, 3)
+
+
+async def test_drain_after_the_store_failed_interrupts_bodies_and_tells_whoever_waits(machine: Machine) -> None:
+    ended: list[str] = []
+
+    async def body() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cleaned up")
+
+    worker = await machine.open(lone(body))
+    assert machine.store is not None
+    waiter = asyncio.ensure_future((await worker.start("lone")).result())
+    machine.faults.fail("bad: before begin", error=Crash("power"), times=None)
+    with pytest.raises(StoreUnavailable):
+        await machine.store.commit(machine.store.unit("bad"))
+
+    await worker.drain(0.0)
+    with pytest.raises(StoreUnavailable, match="the writer died"):
+        await waiter
+
+    assert (ended, worker.statistics().running, worker.is_idle) == (["cleaned up"], 0, True)
+
+
+async def test_status_that_does_not_exist_is_refused_with_those_that_do(machine: Machine) -> None:
+    worker = await machine.open(lone())
+    with pytest.raises(AppError, match=r"'compleeted' is no status of a run; there are 'running', 'completed', 'f"):
+        worker.runs(status="compleeted")
+
+    assert [run.id async for run in worker.runs(status="completed")] == []
 
 
 async def test_key_that_one_unit_has_twice_makes_one_run(machine: Machine, clock: VirtualClock) -> None:
