@@ -111,7 +111,7 @@ class Compiled:
         self._graph = blueprint.graph
         self._plan_again = blueprint.plan
         self._shape = shape
-        self.is_async = template.is_async
+        self.is_async: bool = template.is_async
         nodes = {declaration.name: declaration for declaration in blueprint.declarations}
         names = {name: nodes[node].fn for name, node in template.functions.items()} | template.constants
         names |= {name: prepare_of(nodes[node].starts) for name, node in template.starts.items()}
@@ -120,8 +120,8 @@ class Compiled:
             names["__wrong"] = self._wrong
 
         function: object = types.FunctionType(shape.code.replace(co_name=self._graph), names, self._graph)
-        self.call = cast("Traverse", function)
-        self.acall = cast("AsyncTraverse", function)
+        self.call: Traverse = cast("Traverse", function)
+        self.acall: AsyncTraverse = cast("AsyncTraverse", function)
 
     @property
     def text(self) -> str:

@@ -32,9 +32,9 @@ class Script:
     __slots__ = ("owners", "text", "variables")
 
     def __init__(self, text: str, owners: Mapping[int, str], variables: Mapping[str, Mapping[str, str]]) -> None:
-        self.text = text
-        self.owners = owners
-        self.variables = variables
+        self.text: str = text
+        self.owners: Mapping[int, str] = owners
+        self.variables: Mapping[str, Mapping[str, str]] = variables
 
     @override
     def __eq__(self, other: object) -> bool:

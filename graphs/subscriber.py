@@ -20,9 +20,9 @@ class GraphSubscriber:
     """
 
     def __init__(self, graph: ComputationGraph) -> None:
-        self.name = graph.name
+        self.name: str = graph.name
         compiled = graph.compiled
-        self.is_async = compiled.is_async
+        self.is_async: bool = compiled.is_async
         self._call = compiled.call
         self._acall = compiled.acall
 

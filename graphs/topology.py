@@ -38,8 +38,11 @@ class Topology:
             node.name: list(dict.fromkeys(a.source for a in node.arguments if a.source in nodes))
             for node in nodes.values()
         }
-        #: Producers first, ties as declared; and the nodes that no order can satisfy.
-        self.order, self.stuck = sort(self)
+        order, stuck = sort(self)
+        #: Producers first, ties as declared.
+        self.order: list[Node] = order
+        #: The nodes that no order can satisfy.
+        self.stuck: list[Node] = stuck
         self._accepted: dict[int, frozenset[int]] = {}
         self._routers: dict[str, bool] = {}
 

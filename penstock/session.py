@@ -70,8 +70,8 @@ class Session:
         self._idle_waiters: list[asyncio.Event] = []
         self._metrics = Metrics()
         self._observers: list[Observer] = [self._metrics, observer]
-        self.scheduler = Scheduler(clock, on_error=partial(self._broken, "the callback of a timer"))
-        self.threads = Threads("tasks", config.threads, activity=clock.activity, inline=deterministic)
+        self.scheduler: Scheduler = Scheduler(clock, on_error=partial(self._broken, "the callback of a timer"))
+        self.threads: Threads = Threads("tasks", config.threads, activity=clock.activity, inline=deterministic)
         self.domains: dict[str, Domain] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
         self.reactors: dict[str, LiveReactor] = {}
@@ -101,7 +101,8 @@ class Session:
         self._resources.push_async_callback(self.store.close)
         self._make_worker()
         self._resources.push_async_callback(self._give_back)
-        self.supervisor = Supervisor(self._group, self.scheduler, self.tell, random.Random())  # noqa: S311 - jitter
+        jitter = random.Random()  # noqa: S311  it keeps no secret
+        self.supervisor: Supervisor = Supervisor(self._group, self.scheduler, self.tell, jitter)
         self._resources.push_async_callback(self.supervisor.stop)
         if self.config.switch_interval is not None:
             self._resources.callback(sys.setswitchinterval, sys.getswitchinterval())
@@ -110,7 +111,7 @@ class Session:
         await self._start_parts()
 
     async def _open_store(self) -> None:
-        self.store = await Store.open(
+        self.store: Store = await Store.open(
             self.config.store,
             scheduler=self.scheduler,
             activity=self._clock.activity,
@@ -123,7 +124,7 @@ class Session:
         self.store.failed.add_done_callback(self._store_failed)
 
     def _make_worker(self) -> None:
-        self.worker = Worker(
+        self.worker: Worker = Worker(
             self.store,
             self.scheduler,
             self.threads,

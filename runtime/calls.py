@@ -69,11 +69,11 @@ class Function(Generic[R]):
     def __init__(
         self, fn: Callable[..., R], *, name: str, is_async: bool, parameters: Mapping[str, Parameter], returns: object
     ) -> None:
-        self.fn = fn
-        self.name = name
-        self.is_async = is_async
-        self.parameters = parameters
-        self.returns = returns
+        self.fn: Callable[..., R] = fn
+        self.name: str = name
+        self.is_async: bool = is_async
+        self.parameters: Mapping[str, Parameter] = parameters
+        self.returns: object = returns
 
     @classmethod
     def of(cls, fn: Callable[..., R], *, localns: Mapping[str, object] | None = None) -> "Function[R]":

@@ -99,7 +99,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     #: Return the machine's monotonic seconds, the scale of asyncio's loops. Not wrapped: it is read for every firing.
-    monotonic = staticmethod(time.monotonic)
+    monotonic: "staticmethod[[], float]" = staticmethod(time.monotonic)
 
     def call_at(self, deadline: float, wake: Callable[[], None]) -> Alarm:
         """Set a timer of the running event loop."""

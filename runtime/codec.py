@@ -48,11 +48,11 @@ class Codec(Generic[T]):
         Raises:
             DefinitionError: Values of the type cannot be stored; the sentence says what to declare instead.
         """
-        self.type = type_
-        self.part = part
-        self.expected = describe_type(type_)
+        self.type: object = type_
+        self.part: str = part
+        self.expected: str = describe_type(type_)
         self._form = form_of(type_, part)
-        self.exact = self._form.exact
+        self.exact: frozenset[type] = self._form.exact
 
     @override
     def __repr__(self) -> str:

@@ -49,8 +49,8 @@ class Plain:
     """The form of what msgspec can tell apart by itself."""
 
     def __init__(self, type_: object) -> None:
-        self.type = type_
-        self.exact = exact_classes(type_)
+        self.type: object = type_
+        self.exact: frozenset[type] = exact_classes(type_)
         self.unpack: Callable[[Bytes], object] = msgpack.Decoder[object](type_).decode
         self.read: Callable[[Bytes | str], object] = json.Decoder[object](type_).decode
         self.pack: Callable[[object], bytes] = msgpack.Encoder().encode
@@ -76,9 +76,9 @@ class Union:
     """
 
     def __init__(self, members: list[tuple[str, Plain]]) -> None:
-        self.members = dict(members)
-        self.exact = frozenset[type]().union(*(form.exact for form in self.members.values()))
-        self.by_class = {cls: name for name, form in members for cls in form.exact}
+        self.members: dict[str, Plain] = dict(members)
+        self.exact: frozenset[type] = frozenset[type]().union(*(form.exact for form in self.members.values()))
+        self.by_class: dict[type, str] = {cls: name for name, form in members for cls in form.exact}
 
     def convert(self, value: object) -> object:
         """Return the value if it is of a member, else one made of builtins that fit exactly one member."""

@@ -101,6 +101,9 @@ class Interval(Timer):
 
     __slots__ = ("_beat", "_index")
 
+    deadline: float
+    missed: int
+
     def __init__(self, beat: Beat, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
         super().__init__(beat.start, callback, dropped)
         self._beat, self._index = beat, 0

@@ -41,10 +41,10 @@ class Work:
     __slots__ = ("call", "error", "future", "name", "result", "started")
 
     def __init__(self, name: str, call: Callable[[], object], future: asyncio.Future[None]) -> None:
-        self.name = name
-        self.call = call
-        self.future = future
-        self.started = False
+        self.name: str = name
+        self.call: Callable[[], object] = call
+        self.future: asyncio.Future[None] = future
+        self.started: bool = False
         self.result: object = None
         self.error: BaseException | None = None
 

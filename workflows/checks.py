@@ -37,7 +37,7 @@ class Checker:
         self.workflow = workflow
         self.inputs = inputs
         self.declared = declarations
-        self.declarations = {declaration.name: declaration for declaration in declarations}
+        self.declarations: dict[str, Declaration] = {declaration.name: declaration for declaration in declarations}
         self.names = names
         self.problems: list[str] = []
 

@@ -98,10 +98,10 @@ class LiveRun:
             msgspec.DecodeError: A stored delta is damaged.
         """
         plan = definition.plan
-        self.definition = definition
-        self.created = created
-        self.number = created.id
-        self.name = run_name(created.id)
+        self.definition: Definition = definition
+        self.created: RunRow = created
+        self.number: int = created.id
+        self.name: str = run_name(created.id)
         self.rows: dict[int, TaskRow] = {}
         self.endings: dict[int, Ending] = {}
         self.events: list[Event] = []
@@ -117,7 +117,7 @@ class LiveRun:
         self._merger: Merger | None = None
         self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
         self._decisions = created.epoch * DECISIONS
-        self.progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
+        self.progress: Progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
 
     def _take_over(self, created: RunRow) -> dict[int, TaskState]:
         """Read what is committed; a task that was only known to run did not."""

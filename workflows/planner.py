@@ -99,17 +99,17 @@ class Progress:
 
     def __init__(self, plan: Plan, committed: Mapping[int, TaskState] | None = None) -> None:
         """Start a run, or take over one of which some tasks are committed."""
-        self.plan = plan
-        self.states = [TaskState.WAITING] * len(plan.tasks)
+        self.plan: Plan = plan
+        self.states: list[TaskState] = [TaskState.WAITING] * len(plan.tasks)
         #: By position: how many of the tasks it depends on have not ended; are not committed.
-        self.undecided = list(plan.needs)
-        self.uncommitted = list(plan.needs)
+        self.undecided: list[int] = list(plan.needs)
+        self.uncommitted: list[int] = list(plan.needs)
         #: By position: something that it depends on failed or was skipped.
-        self.barred = [False] * len(plan.tasks)
-        self.unended = len(plan.tasks)
-        self.in_flight = 0
+        self.barred: list[bool] = [False] * len(plan.tasks)
+        self.unended: int = len(plan.tasks)
+        self.in_flight: int = 0
         self.held: tuple[int, ...] | None = None
-        self.failed = False
+        self.failed: bool = False
         self.end: RunState | None = None
         for task, state in (committed or {}).items():
             self._restore(task, state)

@@ -27,17 +27,17 @@ class Execution:
     __slots__ = ("begun", "handle", "interrupted", "live", "noted", "since", "started_at", "task")
 
     def __init__(self, live: LiveRun, task: int, started_at: datetime, since: float) -> None:
-        self.live = live
-        self.task = task
-        self.started_at = started_at
+        self.live: LiveRun = live
+        self.task: int = task
+        self.started_at: datetime = started_at
         #: Monotonic seconds.
-        self.since = since
+        self.since: float = since
         #: Whether it is written down as running.
-        self.noted = False
+        self.noted: bool = False
         self.handle: asyncio.Task[None] | None = None
         #: Whether the asyncio task has had its first turn. One that is cancelled before never gets to its own clean-up.
-        self.begun = False
-        self.interrupted = False
+        self.begun: bool = False
+        self.interrupted: bool = False
 
     def interrupt(self) -> None:
         """Cancel the body."""
@@ -68,7 +68,7 @@ class Slots:
         long: Callable[[list[Execution]], None],
     ) -> None:
         self.limit = limit
-        self.closed = False
+        self.closed: bool = False
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._threads = threads

@@ -7,7 +7,7 @@ from penstock.cli.options import Json, StoreUrl, settings
 from penstock.cli.output import Table, print_json, print_table
 from penstock.runtime.urls import masked
 
-app = App(name="config", help="Look at the settings.")
+app: App = App(name="config", help="Look at the settings.")
 
 
 @app.command

@@ -19,7 +19,7 @@ LONGEST = 400
 #: What is known about an event, by name.
 Event = dict[str, object]
 
-app = App(name="runs", help="Look at the runs in a state store.")
+app: App = App(name="runs", help="Look at the runs in a state store.")
 
 #: Parked is not among them: whether code fits a run is known to the app that would run it.
 StoredState = Literal["running", "completed", "failed", "quarantined"]

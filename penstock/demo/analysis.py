@@ -14,7 +14,7 @@ SUSPICIOUS = 10.0
 #: How many samples before the opening belong to the course: those that led to it.
 LED_TO = 3
 
-analysis = ps.ComputationGraph("analysis", inputs=Evidence)
+analysis: ps.ComputationGraph = ps.ComputationGraph("analysis", inputs=Evidence)
 
 
 @analysis.node

@@ -19,7 +19,9 @@ from penstock.demo.readings import Filesystem, MemoryUse
 from penstock.demo.report import Files, write
 from penstock.demo.signals import Processes, Sample
 
-incident = ps.Workflow("incident", input=Incident, description="look into what is not normal, and report it")
+incident: ps.Workflow = ps.Workflow(
+    "incident", input=Incident, description="look into what is not normal, and report it"
+)
 
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,10 +17,13 @@ class Incident:
     """One run, as far as it is known."""
 
     def __init__(self, run_id: str, tasks: Sequence[str], started: float, *, recovered: bool) -> None:
-        self.run_id, self.started, self.recovered = run_id, started, recovered
-        self.status, self.title = "running", ""
+        self.run_id: str = run_id
+        self.started: float = started
+        self.recovered: bool = recovered
+        self.status: str = "running"
+        self.title: str = ""
         self.seconds: float | None = None
-        self.tasks = {name: Task(name=name, status=WAITING) for name in tasks}
+        self.tasks: dict[str, Task] = {name: Task(name=name, status=WAITING) for name in tasks}
 
 
 class Incidents:

@@ -20,7 +20,7 @@ class Wave:
     """Units that share statements."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._rows: dict[Kind, list[Values]] = {}
         self._units: dict[Kind, list[Unit]] = {}
         self._once: dict[Kind, dict[Values, None]] = {}

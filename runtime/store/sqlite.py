@@ -36,7 +36,7 @@ class DriverThread:
     """A thread with a driver of its own: does its jobs in order, and reports on the event loop."""
 
     def __init__(self, name: str, make: Callable[[], Driver], end: Callable[[Driver], None]) -> None:
-        self.connected = False
+        self.connected: bool = False
         self._make = make
         self._end = end
         self._jobs: SimpleQueue[Callable[[Driver], None] | None] = SimpleQueue()
@@ -103,10 +103,10 @@ class DriverThread:
 class SQLiteEngine(Engine):
     """One file."""
 
-    words = WORDS
+    words: Mapping[str, str] = WORDS
 
     def __init__(self, options: Options) -> None:
-        self.name = options.name
+        self.name: str = options.name
         self._options = options
         self._lock: FileLock | None = None
         self._writer = DriverThread("penstock-writer", self._make_writer, self._end_writer)

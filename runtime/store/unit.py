@@ -21,8 +21,8 @@ class Unit:
     __slots__ = ("clock", "existing", "label", "results", "rows")
 
     def __init__(self, label: str, clock: Clock) -> None:
-        self.label = label
-        self.clock = clock
+        self.label: str = label
+        self.clock: Clock = clock
         self.rows: list[tuple[Kind, Values]] = []
         self.results: list[int] = []
         self.existing: dict[int, int] = {}

@@ -63,7 +63,7 @@ class Group:
         self.trouble: StoreError | None = None
         #: The group before it met trouble: it was not tried.
         self.passed_over = False
-        self.seconds = 0.0
+        self.seconds: float = 0.0
 
 
 class Writer:
