@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from penstock.cli.options import Json, store_url
 from penstock.cli.output import print_json
+from penstock.cli.program import program
 from penstock.demo.run import DIRECTORY, FILE, Options, run_demo
 from penstock.demo.summary import Summary, lines
 from penstock.runtime.errors import ConfigError
@@ -51,7 +52,8 @@ def demo(
 def report(summary: Summary, *, json: bool) -> None:
     """Print what was seen."""
     if json:
-        print_json({**msgspec.to_builtins(summary), "missing": summary.missing, "commands": summary.commands})
+        commands = summary.commands(program())
+        print_json({**msgspec.to_builtins(summary), "missing": summary.missing, "commands": commands})
     else:
-        for line in lines(summary):
+        for line in lines(summary, program()):
             print(line)

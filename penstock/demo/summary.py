@@ -42,16 +42,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         seen = {"event": self.events, "firing": self.firings, "completed run": self.completed}
         return tuple(name for name, count in seen.items() if not count)
 
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """Commands that look further."""
+    def commands(self, program: str) -> tuple[str, ...]:
+        """Return commands that look further.
+
+        Args:
+            program: What to type for ``penstock``.
+        """
         option = f"--store {shlex.quote(self.store)}"
-        show = [f"penstock runs show {self.runs[-1]} {option}"] if self.runs else []
-        return (f"penstock runs list {option}", *show)
+        show = [f"{program} runs show {self.runs[-1]} {option}"] if self.runs else []
+        return (f"{program} runs list {option}", *show)
 
 
-def lines(summary: Summary) -> Iterator[str]:
-    """Yield the summary as lines of text."""
+def lines(summary: Summary, program: str) -> Iterator[str]:
+    """Yield the summary as lines of text; ``program`` is what to type for ``penstock``."""
     ended = ", ended by Ctrl-C" if summary.interrupted else ""
     yield f"watched for {duration(summary.seconds)}{ended}"
     failed = f", {summary.failed_firings:,} failed" if summary.failed_firings else ""
@@ -64,7 +67,7 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"not told by this machine: {', '.join(summary.absent)}"
 
     yield from (f"report: {report}" for report in summary.reports)
-    yield from (f"look further: {command}" for command in summary.commands)
+    yield from (f"look further: {command}" for command in summary.commands(program))
     if summary.missing:
         yield f"NOT SEEN: {', '.join(summary.missing)}"
 

@@ -24,14 +24,14 @@ SUMMARY = Summary(
 
 
 def test_summary_says_what_was_seen_and_where_to_look_further() -> None:
-    assert list(lines(SUMMARY)) == [
+    assert list(lines(SUMMARY, ".venv/bin/penstock")) == [
         "watched for 15.1 s",
         "170 events, 168 firings (p50 86.0 µs, p99 1.3 ms), 15 cuts",
         "1 incident (1 completed); 2 earlier ones in my demo.db",
         "not told by this machine: disk",
         "report: /tmp/incident.md",
-        "look further: penstock runs list --store 'my demo.db'",
-        "look further: penstock runs show 3-1 --store 'my demo.db'",
+        "look further: .venv/bin/penstock runs list --store 'my demo.db'",
+        "look further: .venv/bin/penstock runs show 3-1 --store 'my demo.db'",
     ]
 
 
@@ -41,18 +41,18 @@ def test_summary_says_what_was_seen_and_where_to_look_further() -> None:
 def test_what_was_not_seen_is_said(field: str, missing: str) -> None:
     nothing = msgspec.structs.replace(SUMMARY, **{field: 0})
     assert nothing.missing == (missing,)
-    assert list(lines(nothing))[-1] == f"NOT SEEN: {missing}"
+    assert list(lines(nothing, "penstock"))[-1] == f"NOT SEEN: {missing}"
 
 
 def test_runs_that_did_not_end_well_are_counted() -> None:
     worse = msgspec.structs.replace(
         SUMMARY, runs=("3-1", "3-2", "3-3"), failed=1, recovered=1, interrupted=True, failed_firings=3
     )
-    text = "\n".join(lines(worse))
+    text = "\n".join(lines(worse, "penstock"))
     assert "3 incidents (1 completed, 1 failed, 1 not ended, 1 taken over)" in text
     assert "ended by Ctrl-C" in text
     assert "3 failed" in text
 
 
 def test_without_runs_there_is_nothing_to_show() -> None:
-    assert len(msgspec.structs.replace(SUMMARY, runs=()).commands) == 1
+    assert len(msgspec.structs.replace(SUMMARY, runs=()).commands("penstock")) == 1
