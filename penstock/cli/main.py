@@ -38,7 +38,7 @@ EPILOGUE = "Every command also takes --traceback: when it fails, show where in t
 #: Below what was used wrongly.
 HINT = "`penstock --help` lists the commands, `penstock COMMAND --help` their options."
 #: What an optional library is needed for: the extra that brings it.
-EXTRAS = {"psutil": "demo", "uvloop": "speed"}
+EXTRAS = {"psutil": "demo"}
 
 
 def version() -> str:

@@ -32,7 +32,6 @@ ONE_IMPORTER = {
     "rich": ("penstock/cli/", "penstock/demo/"),
     "sqlalchemy": ("runtime/store/",),
     "sqlite3": ("runtime/store/",),
-    "uvloop": ("penstock/app.py",),
 }
 
 #: Names that read the time or wait for it.
@@ -109,7 +108,6 @@ PURE = {
     "graphs/topology.py",
     "graphs/types.py",
     "reactors/criteria.py",
-    "runtime/retry.py",
     "workflows/delta.py",
     "workflows/merging.py",
     "workflows/plan.py",

@@ -1,12 +1,13 @@
 """Every file obeys the rules of the house, and every rule can be broken."""
 
 import ast
+from itertools import chain
 
 import pytest
 
 from tests.architecture import rules
 from tests.architecture.rules import CODE_RULES, Check
-from tests.architecture.source import LAYERS, ROOT, python_files, tree
+from tests.architecture.source import LAYERS, ROOT, imports, python_files, tree
 
 CODE = python_files(*LAYERS)
 OTHERS = python_files("tests", "examples", "benchmarks", "scripts")
@@ -16,6 +17,19 @@ OTHERS = python_files("tests", "examples", "benchmarks", "scripts")
 @pytest.mark.parametrize("rule", CODE_RULES, ids=lambda rule: rule.__name__)
 def test_rule_holds_for(rule: Check, file: str) -> None:
     assert list(rule(file, tree(file))) == []
+
+
+def test_rows_name_files_that_exist() -> None:
+    rows = [*rules.READS_TIME, *rules.MEASURES, *rules.WAITS_IN_THREADS, *rules.STARTS_TASKS, *rules.CATCHES_ALL]
+    rows += [*rules.OWN_EXCEPTIONS, *rules.PURE, *chain(*rules.ONE_IMPORTER.values())]
+    assert [row for row in rows if not (ROOT / row).exists()] == []
+
+
+@pytest.mark.parametrize("library", rules.ONE_IMPORTER)
+def test_importer_of_a_library_imports_it(library: str) -> None:
+    rows = dict.fromkeys(rules.ONE_IMPORTER[library], "it is the importer")
+    names = [name for file in CODE if rules.listed(file, rows) for _, name in imports(tree(file))]
+    assert library in {name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("file", OTHERS)

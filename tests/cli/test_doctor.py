@@ -7,6 +7,7 @@ import pytest
 
 from penstock.cli import doctor
 from penstock.runtime.store.store import Store
+from tests.architecture.source import SETTINGS
 from tests.cli.conftest import Outcome, Penstock
 from tests.cli.stored import add_run, with_store
 
@@ -50,7 +51,11 @@ def test_installation_is_described(project: Path, penstock: Penstock) -> None:
     found = findings(penstock("doctor", "--json"))
     assert f"CPython {platform.python_version()}" in str(found["python"]["value"])
     assert found["msgspec"]["value"] == msgspec.__version__
-    assert {"extra demo", "extra speed", "clock", "free disk space"} <= set(found)
+    assert {"extra demo", "clock", "free disk space"} <= set(found)
+
+
+def test_every_extra_of_the_package_is_looked_at() -> None:
+    assert set(doctor.EXTRAS) == set(SETTINGS["project"]["optional-dependencies"])
 
 
 def test_store_that_is_not_there_yet_is_no_problem_and_is_not_made(project: Path, penstock: Penstock) -> None:
