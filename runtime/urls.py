@@ -1,14 +1,9 @@
 """URLs of state stores: what is accepted, and how they are shown without their passwords."""
 
 import re
-from urllib.parse import urlsplit
 
 SQLITE = "sqlite:///"
-POSTGRESQL = "postgresql+asyncpg://"
-FORMS = f'"{SQLITE}market.db" (four slashes before an absolute path) or "{POSTGRESQL}user:password@host/database"'
-
-#: Names that people write for a dialect, or for another driver, with what they mean here.
-MEANT = {"sqlite": SQLITE, "postgres": POSTGRESQL, "postgresql": POSTGRESQL}
+FORM = f'write "{SQLITE}market.db" (four slashes before an absolute path)'
 
 SECRETS = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 
@@ -33,19 +28,15 @@ def url_problem(url: str) -> str | None:
     if url.startswith(SQLITE):
         return _sqlite_problem(url.removeprefix(SQLITE))
 
-    if url.startswith(POSTGRESQL):
-        return _postgresql_problem(url)
-
     shown = masked(url)
     scheme, slashes, _ = url.partition("://")
-    dialect = scheme.partition("+")[0].lower()
-    if slashes and dialect in MEANT:
-        return f'"{shown}" is not the URL of a store; for this dialect it begins with {MEANT[dialect]}'
+    if slashes and scheme.partition("+")[0].lower() == "sqlite":
+        return f'"{shown}" is not the URL of a store; for SQLite it begins with {SQLITE}'
 
     if url and not slashes:
         return f'"{shown}" is not a URL; for a file write "{SQLITE}{shown}"'
 
-    return f'"{shown}" is not the URL of a store; write {FORMS}'
+    return f'"{shown}" is not the URL of a store: this version stores in SQLite only; {FORM}'
 
 
 def _sqlite_problem(path: str) -> str | None:
@@ -58,26 +49,6 @@ def _sqlite_problem(path: str) -> str | None:
     if "\0" in path or "?" in path:
         return (
             f'"{SQLITE}{path}" has a character that the path may not have ("?" begins options, which there are none of)'
-        )
-
-    return None
-
-
-def _postgresql_problem(url: str) -> str | None:
-    shown = masked(url)
-    advice = "escape /, ?, # and @ in user and password (%2F, %3F, %23, %40)"
-    try:
-        parts = urlsplit(url)
-        port, host, database = parts.port, parts.hostname, parts.path.strip("/")
-    except ValueError:
-        return f'"{shown}" cannot be taken apart; {advice}'
-
-    if port == 0 or "@" in database or "@" in parts.query + parts.fragment or url.count("@") > 1:
-        return f'"{shown}" cannot be taken apart; {advice}'
-
-    if not database or "/" in database:
-        return (
-            f'"{shown}" names {"more than a" if database else "no"} database; write "{POSTGRESQL}{host or "host"}/name"'
         )
 
     return None

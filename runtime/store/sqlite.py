@@ -213,7 +213,7 @@ def read_options(url: URL, *, synchronous: str, serve: bool, lock: bool, started
     Raises:
         ConfigError: It says something that we do not do.
     """
-    name = repr(url.render_as_string())
+    name = repr(url.set(query={}).render_as_string())  # how it is opened is no part of it
     if sqlite3.sqlite_version_info < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise ConfigError(

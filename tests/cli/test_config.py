@@ -51,9 +51,9 @@ def test_text_has_a_line_for_each_setting(penstock: Penstock) -> None:
 
 def test_passwords_are_not_shown(penstock: Penstock) -> None:
     for words in ((), ("--json",)):
-        out = penstock("config", "show", "--store", "postgresql+asyncpg://me:secret@host/market", *words).out
-        assert "me:***@host" in out
-        assert "secret" not in out
+        outcome = penstock("config", "show", "--store", "postgresql+asyncpg://me:secret@host/market", *words)
+        assert "me:***@host" in outcome.err
+        assert "secret" not in outcome.out + outcome.err
 
 
 def test_all_problems_are_named_at_once(penstock: Penstock, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,14 @@ async def test_a_url_that_cannot_be_used_is_explained(open_store: OpenStore, url
         await open_store(url=url)
 
 
+@pytest.mark.parametrize("options", ["?mode=ro", "?mode=rw&max_page_count=9"])
+async def test_how_a_file_is_opened_is_no_part_of_its_name(open_store: OpenStore, url: str, options: str) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        await open_store(url=url + options, serve=False)
+
+    assert str(caught.value).startswith(f"store '{url}' is unavailable: there is no such file")
+
+
 async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
     with pytest.raises(ConfigError) as caught:
         await open_store(url="postgresql://user:secret@host/db")
