@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,25 @@ def test_traceback_is_shown_when_asked_for(penstock: Penstock) -> None:
     assert result.code == 1
     assert "Traceback (most recent call last)" in result.err
     assert "RunNotFound" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("check", "no_such_module"), 2),
+        (("graph", "no_such_module"), 2),
+        (("run", "no_such_module"), 2),
+        (("runs", "list", "--store", "missing.db"), 1),
+        (("runs", "show", "1-1", "--store", "missing.db"), 1),
+        (("config", "show", "--store", "mysql://host/db"), 2),
+        (("demo", "--seconds", "1"), 2),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else None,
+)
+def test_command_that_fails_prints_no_document(penstock: Penstock, words: tuple[str, ...], code: int) -> None:
+    result = penstock(*words, "--json")
+    assert (result.code, result.out) == (code, "")
+    assert re.fullmatch(r"penstock: .+\n", result.err)
 
 
 def test_config_error_is_misuse(penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
