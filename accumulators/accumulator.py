@@ -72,7 +72,7 @@ class AnyAccumulator:
         self.input_type = event
         self.output_type = value
         self.origin: object = None
-        problems = option_problems(self.name, overflow, capacity)
+        problems = option_problems(self.name, overflow, capacity, durable=durable)
         if problems:
             raise DefinitionError(*problems)
 
@@ -89,12 +89,18 @@ class Accumulator(AnyAccumulator, Generic[In, Out]):
     """Turns events of type ``In`` into boundaries of type ``Out``. Made by one of the ``*_accumulator`` functions."""
 
 
-def option_problems(name: str, overflow: object, capacity: object) -> list[str]:
+def option_problems(name: str, overflow: object, capacity: object, *, durable: bool) -> list[str]:
     """Return what is wrong with the options that all kinds have."""
     problems: list[str] = []
     if overflow not in OVERFLOWS:
         accepted = ", ".join(repr(choice) for choice in OVERFLOWS)
         problems.append(f"accumulator {name!r}: overflow={overflow!r} is none of {accepted}")
+
+    if durable and overflow == "drop_oldest":
+        problems.append(
+            f"accumulator {name!r}: durable=True keeps every event that was pushed, overflow='drop_oldest' drops some:"
+            " use overflow='block' or 'reject', or durable=False"
+        )
 
     if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1):
         problems.append(f"accumulator {name!r}: capacity={capacity!r} must be a whole number of at least 1")

@@ -6,7 +6,7 @@ returned, in one step with the boundary. So what is in the queue when the proces
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import cast
 
 from typing_extensions import override
@@ -14,10 +14,35 @@ from typing_extensions import override
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.live import UNREAD, LiveAccumulator
 from penstock.accumulators.signal import Signal
-from penstock.accumulators.source import Position
+from penstock.accumulators.source import Position, check_place
 
-#: Payload, position, partition, row of the inbox or 0.
-Queued = tuple[object, Position | None, str, int]
+
+class Queued:
+    """An event that is taken and not processed.
+
+    Attributes:
+        payload: The event, or what it is made of.
+        position: Where its source had it.
+        partition: The part of the source that the position counts in.
+        row: Its row of the inbox, or 0.
+        pushed: Whether it was pushed and stands in no row: the only kind that may give way to a newer one.
+        error: Why its row cannot be read; None when it can.
+    """
+
+    __slots__ = ("error", "partition", "payload", "position", "pushed", "row")
+
+    def __init__(
+        self,
+        payload: object,
+        position: Position | None = None,
+        partition: str = "",
+        *,
+        row: int = 0,
+        pushed: bool = False,
+        error: Exception | None = None,
+    ) -> None:
+        self.payload, self.position, self.partition = payload, position, partition
+        self.row, self.pushed, self.error = row, pushed, error
 
 
 class AwaitingAccumulator(LiveAccumulator):
@@ -44,15 +69,31 @@ class AwaitingAccumulator(LiveAccumulator):
 
     @override
     def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
-        self.events += 1
-        self._enqueue((payload, position, partition, 0))
-        return not self.full and not self.gate.shut
+        if position is not None:
+            check_place(self.name, position, partition)
+
+        return self._enqueue(Queued(payload, position, partition))
+
+    @override
+    def admit(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
+        if len(self._queue) >= self.capacity and self.definition.overflow == "drop_oldest":
+            self._drop_oldest()
+
+        return self._enqueue(Queued(payload, position, partition, pushed=True))
 
     @override
     def apply(self, row: int, event: object) -> bool:
-        self.events += 1
-        self._enqueue((event, None, "", row))
-        return not self.full and not self.gate.shut
+        return self._enqueue(Queued(event, row=row))
+
+    @override
+    def refuse_row(self, row: int, payload: bytes, error: Exception) -> None:
+        self._enqueue(Queued(payload, row=row, error=error))  # in its turn: rows before it are not processed yet
+
+    @override
+    def newest_positions(self) -> Mapping[str, Position]:
+        positions = dict(self.positions)
+        positions.update({each.partition: each.position for each in self._queue if each.position is not None})
+        return positions
 
     @override
     async def ready(self) -> None:
@@ -67,35 +108,49 @@ class AwaitingAccumulator(LiveAccumulator):
                 self._work = asyncio.get_running_loop().create_future()
                 await self._work
 
-            await self._process(*self._queue[0])
+            await self._process(self._queue[0])
             self._queue.popleft()
             self._room.tell()
             if not self._queue:
                 self.calm()
 
-    def _enqueue(self, queued: Queued) -> None:
-        if len(self._queue) >= self.capacity and self.definition.overflow == "drop_oldest" and len(self._queue) > 1:
-            del self._queue[1]  # the oldest that is not being processed
-            self.overflowed += 1
+    def _drop_oldest(self) -> None:
+        """Drop the oldest pushed event that is not being processed; if there is none, one more waits than should."""
+        for place, queued in enumerate(self._queue):
+            if place and queued.pushed:
+                del self._queue[place]
+                self.overflowed += 1
+                self.keeper.drop(self.name, "overflow")
+                return
 
+    def _enqueue(self, queued: Queued) -> bool:
+        self.events += 1
         self._queue.append(queued)
         if self._work is not None and not self._work.done():
             self._work.set_result(None)
 
-    async def _process(self, payload: object, position: Position | None, partition: str, row: int) -> None:
+        return not self.full and not self.gate.shut
+
+    async def _process(self, queued: Queued) -> None:
         event: object = UNREAD
         try:
-            event = self._convert(payload)
+            event = self._read(queued)
             value = await cast("Awaitable[object]", self._call(event))
             if value is not None:
                 value = self._conform(value)
-        except Exception as error:  # noqa: BLE001 (user code; one bad event must not stop the next)
+        except BaseException as error:  # noqa: BLE001 (user code; raised again if it is not for the event)
             self._note()
-            self._reject("decode" if event is UNREAD else "process", error, payload, position, partition)
+            self._refuse(event, error, queued.payload, queued.position, queued.partition)
         else:
-            self._complete(value, position, partition)
+            self._complete(value, queued.position, queued.partition)
 
-        self.consumed = row or self.consumed
+        self.consumed = queued.row or self.consumed
+
+    def _read(self, queued: Queued) -> object:
+        if queued.error is not None:
+            raise queued.error
+
+        return self._convert(queued.payload)
 
     def _complete(self, value: object, position: Position | None, partition: str) -> None:
         self._note()

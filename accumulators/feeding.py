@@ -1,6 +1,7 @@
 """What brings events into accumulators by itself: polls and sources. Bodies for the supervisor, which restarts them."""
 
 import inspect
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -8,6 +9,7 @@ from penstock.accumulators.awaiting import AwaitingAccumulator
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.polling import PollingAccumulator
 from penstock.accumulators.stream import StreamAccumulator
+from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.threads import Threads
 
@@ -40,8 +42,8 @@ async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Thre
 
         try:
             await accumulator.answer(await ask(definition, threads))
-        except Exception as error:
-            accumulator.health, accumulator.error = "disconnected", repr(error)
+        except (Exception, CancelledError) as error:
+            note_failure(accumulator, error)
             raise
 
         accumulator.health, accumulator.error = "live", None
@@ -63,8 +65,14 @@ async def stream(accumulator: LiveAccumulator) -> None:
     accumulator.health = "live"
     try:
         await definition.source.run(accumulator, accumulator.newest_positions())
-    except Exception as error:
-        accumulator.health, accumulator.error = "disconnected", repr(error)
+    except (Exception, CancelledError) as error:
+        note_failure(accumulator, error)
         raise
 
     accumulator.health, accumulator.error = "ended", None
+
+
+def note_failure(accumulator: LiveAccumulator, error: BaseException) -> None:
+    """Note why what feeds an accumulator does not; nothing when it was cancelled in order."""
+    if is_failure(error):
+        accumulator.health, accumulator.error = "disconnected", error_text(error)

@@ -17,6 +17,19 @@ SLICE = 0.005
 SLICE_EVENTS = 1023
 
 
+class Inside:
+    """What of an app runs at this moment, in the one step that nothing can come between. One for all its domains.
+
+    Attributes:
+        firing: Name of the reactor in whose in-line firing the current code runs; None outside.
+    """
+
+    __slots__ = ("firing",)
+
+    def __init__(self) -> None:
+        self.firing: str | None = None
+
+
 class Gate:
     """One per domain; shared by all that bring events in and by all that fire.
 
@@ -25,17 +38,19 @@ class Gate:
         slice_end: When the running time slice is over, on the clock's monotonic scale.
         full: Whether the domain cannot take more.
         gone: Why there is nothing behind the gate any more; None while there is.
+        inside: Which in-line firing the current code belongs to.
     """
 
-    __slots__ = ("_monotonic", "_waiters", "full", "gone", "shut", "slice_end")
+    __slots__ = ("_monotonic", "_waiters", "full", "gone", "inside", "shut", "slice_end")
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], inside: Inside | None = None) -> None:
         self._monotonic = monotonic
         self.slice_end = -math.inf
         self._waiters: list[asyncio.Future[None]] = []
         self.shut = False
         self.full = False
         self.gone: Exception | None = None
+        self.inside = inside or Inside()
 
     def end_slice(self) -> None:
         """Let the loop have its turn before the next event."""

@@ -8,7 +8,7 @@ a restart replays what was not consumed in the order in which it would have been
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
 from penstock.runtime.errors import StoreError
 from penstock.runtime.store import checkpoints
@@ -39,12 +39,20 @@ class Inbox:
         domain: Name of the domain.
         shard: Its shard.
         lose: Called with the error when the domain turns out to have another owner.
+        calm: Called when nothing waits for its row any more.
     """
 
-    def __init__(self, store: Store, domain: str, shard: int, lose: Callable[[StoreError], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        domain: str,
+        shard: int,
+        lose: Callable[[StoreError], None],
+        calm: Callable[[], None] = nothing,
+    ) -> None:
         self._store = store
         self._domain, self._shard = domain, shard
-        self._lose = lose
+        self._lose, self._calm = lose, calm
         self._epoch = 0
         self._opened = False
         self._error: Exception | None = None
@@ -69,6 +77,7 @@ class Inbox:
 
         Raises:
             StoreError: The row is not committed.
+            AppError: Nothing more is taken.
         """
         while self._error is None and accumulator.waiting >= accumulator.capacity:
             await self._signal.wait()
@@ -86,23 +95,26 @@ class Inbox:
 
         await entry.done
 
-    async def wait_idle(self) -> None:
-        """Wait until nothing waits for its row."""
-        while not self.idle:
-            await self._signal.wait()
+    def close(self, error: Exception) -> None:
+        """Let nothing more in; what waits for its row gets it."""
+        self._error = error
+        self._signal.tell()
 
     def fail(self, error: Exception) -> None:
-        """Refuse what waits for its row, and let nothing follow."""
+        """Refuse what no unit holds, and apply nothing any more.
+
+        What is with the store is answered when the store has answered: whoever pushed it learns whether it is kept.
+        """
         self._error = error
-        entries, self._entries = [*self._sent, *self._entries], []
-        self._sent = ()
+        self._opened = False
+        entries, self._entries = self._entries, []
         refuse(entries, error)
         self._signal.tell()
 
     def _flush(self) -> None:
         """Hand the next unit to the store, unless one is there."""
         self._scheduled = False
-        if not self._opened or self._error is not None or self._sent or not self._entries:
+        if not self._opened or self._sent or not self._entries:
             return
 
         self._sent, self._entries = self._entries[:MOST_ROWS], self._entries[MOST_ROWS:]
@@ -118,21 +130,44 @@ class Inbox:
         if error is not None:
             refuse(sent, error)
             self._lose(error)
+        elif not self._opened:
+            answer(sent)  # the domain has ended: whoever owns it next applies the rows
         else:
             self._flush()  # before the events are applied: the writer is not kept waiting
             apply(sent, unit.results)
 
         self._flush()
         self._signal.tell()
+        if self.idle:
+            self._calm()
 
 
 def apply(entries: Sequence[Entry], rows: Iterable[int]) -> None:
-    """Apply journalled events in the order of their rows, and tell whoever pushed them."""
+    """Apply journalled events in the order of their rows, and tell whoever pushed them.
+
+    What one of them raises (the end of the process, or a mistake of ours) is raised at the next turn of the loop: all
+    rows are committed, so all events are applied and answered.
+    """
     for entry, row in zip(entries, rows, strict=False):
+        try:
+            entry.accumulator.apply(row, entry.event)
+        except BaseException as error:  # noqa: BLE001 (raised again: the other events have their turn first)
+            asyncio.get_running_loop().call_soon(raise_again, error)
+
+    answer(entries)
+
+
+def answer(entries: Iterable[Entry]) -> None:
+    """Tell whoever pushed events that they are taken."""
+    for entry in entries:
         entry.accumulator.waiting -= 1
-        entry.accumulator.apply(row, entry.event)
         if not entry.done.done():
             entry.done.set_result(None)
+
+
+def raise_again(error: BaseException) -> None:
+    """Raise an error where it harms nobody else."""
+    raise error
 
 
 def refuse(entries: Iterable[Entry], error: Exception) -> None:

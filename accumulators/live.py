@@ -16,11 +16,12 @@ from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.letter import Letter
-from penstock.accumulators.source import Position
+from penstock.accumulators.source import Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import Memory, StreamAccumulator
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, ChannelFull, DecodeError
+from penstock.runtime.foreign import error_text, is_failure, value_text
 
 #: Name of the reactor in whose asynchronous firing the current code runs.
 INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=None)
@@ -29,6 +30,9 @@ INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=No
 Taker = Callable[[object], None]
 Listener = Callable[[Boundary], None]
 
+
+#: Positions that are numbers have 64 bits, as in the store.
+HIGHEST = 2**63 - 1
 
 #: Stands for an event that could not be converted.
 UNREAD = object()
@@ -42,6 +46,9 @@ class Keeper(Protocol):
 
     def bury(self, letter: Letter) -> None:
         """Keep a dead letter for the next cut."""
+
+    def drop(self, part: str, reason: str) -> None:
+        """Tell that an event was dropped on purpose, and is not kept."""
 
 
 class Journal(Protocol):
@@ -177,7 +184,16 @@ class LiveAccumulator:
     # -- the hot path --------------------------------------------------------------------------------------
 
     def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
-        """Process one event; False asks whoever brings events to await ``ready`` (this one was taken)."""
+        """Process one event; False asks whoever brings events to await ``ready`` (this one was taken).
+
+        Raises:
+            AppError: The position, or its partition, is none that the store could keep; the event is not taken.
+        """
+        if position is not None and (
+            type(position) is not int or not -HIGHEST <= position <= HIGHEST or partition not in self.positions
+        ):
+            check_place(self.name, position, partition)
+
         self.events = events = self.events + 1
         if not events & SLICE_EVENTS:
             self.gate.end_slice()
@@ -192,8 +208,8 @@ class LiveAccumulator:
             value = call(event)
             if type(value) is not self._value_class and value is not None:
                 value = self._conform(value)
-        except Exception as error:  # noqa: BLE001 (user code; one bad event must not stop the next)
-            self._reject("decode" if event is UNREAD else "process", error, payload, position, partition)
+        except BaseException as error:  # noqa: BLE001 (user code; raised again if it is not for the event)
+            self._refuse(event, error, payload, position, partition)
             return not self.gate.shut
 
         if position is not None:
@@ -206,6 +222,9 @@ class LiveAccumulator:
 
         return not self.gate.shut
 
+    #: Process one event that was pushed.
+    admit = accept
+
     def _emit(self, value: object) -> None:
         """Hand a value to the reactors."""
         self.sequence += 1
@@ -217,14 +236,25 @@ class LiveAccumulator:
         memory = cast("Memory[object]", self._memory)
         returned = cast("tuple[object, object]", self.definition.function.fn(event, self.state))
         if type(returned) is not tuple or len(returned) != 2:  # noqa: PLR2004 (the state and the value)
-            raise DecodeError(self.name, "(state, value)", f"the function returned {returned!r}")
+            raise DecodeError(self.name, "(state, value)", f"the function returned {value_text(returned)}")
 
         state = memory.codec.convert(returned[0])
         value = None if returned[1] is None else self._conform(returned[1])
         self.state = state
         return value
 
-    def _reject(self, stage: str, error: Exception, payload: object, position: Position | None, partition: str) -> None:
+    def _refuse(
+        self, event: object, error: BaseException, payload: object, position: Position | None, partition: str
+    ) -> None:
+        """Keep aside an event on which user code failed; what ends the process or the task goes on its way."""
+        if not is_failure(error):
+            raise error
+
+        self._reject("decode" if event is UNREAD else "process", error, payload, position, partition)
+
+    def _reject(
+        self, stage: str, error: BaseException, payload: object, position: Position | None, partition: str
+    ) -> None:
         """Count and keep an event that could not be processed; the next one is processed."""
         if stage == "decode":
             self.undecodable += 1
@@ -235,7 +265,7 @@ class LiveAccumulator:
             self.positions[partition] = position
 
         place = None if position is None else f"{partition}:{position}" if partition else str(position)
-        self.keeper.bury(Letter(part=self.name, reason=stage, error=repr(error), payload=payload, position=place))
+        self.keeper.bury(Letter(part=self.name, reason=stage, error=error_text(error), payload=payload, position=place))
 
     # -- doors ---------------------------------------------------------------------------------------------
 
@@ -270,7 +300,7 @@ class LiveAccumulator:
             self.refused += 1
             return False
 
-        self.accept(event)
+        self.admit(event)
         return True
 
     async def push(self, payload: object) -> None:
@@ -304,7 +334,7 @@ class LiveAccumulator:
 
     async def _take(self, event: object) -> None:
         if not self.definition.durable:
-            if not self.accept(event) and not self.full:
+            if not self.admit(event) and not self.full:
                 await self.gate.ready()
 
             return
@@ -330,18 +360,26 @@ class LiveAccumulator:
         return False
 
     def _refuse_inside(self, door: str) -> None:
-        if (reactor := INSIDE.get()) is not None:
+        if (reactor := self.gate.inside.firing or INSIDE.get()) is not None:
             raise AppError(
                 f"{door}({self.name!r}) from inside a firing of {reactor!r} would not be part of its transaction:"
-                " let a node return the value, with starts= for a workflow or emits= for an accumulator"
+                " let a node return what is to be done, and start a workflow with it (starts=)"
             )
 
     # -- checkpoint ----------------------------------------------------------------------------------------
 
     def apply(self, row: int, event: object) -> bool:
-        """Process a journalled event; its row is consumed by the next cut."""
+        """Process a journalled event; its row is consumed by the next cut.
+
+        Raises:
+            BaseException: The process is to end, or a mistake of ours; the event is kept aside, as one that failed.
+        """
         self.consumed = row
-        return self.accept(event)
+        try:
+            return self.accept(event)
+        except BaseException as error:
+            self._reject("process", error, event, None, "")
+            raise
 
     def refuse_row(self, row: int, payload: bytes, error: Exception) -> None:
         """Keep aside a journalled event that cannot be read any more; its row is consumed by the next cut."""
@@ -355,13 +393,13 @@ class LiveAccumulator:
             self.changed = True
             self.keeper.touch(self)
 
-    def checkpoint(self) -> tuple[bytes, DecodeError | None]:
+    def checkpoint(self) -> tuple[bytes, Exception | None]:
         """Return what the store is to hold; with the error when the state cannot be written and the last one stays."""
-        error: DecodeError | None = None
+        error: Exception | None = None
         if self._memory is not None:
             try:
                 self._stored_memory = self._memory.codec.encode(self.state)
-            except DecodeError as problem:
+            except Exception as problem:  # noqa: BLE001 (comparing and encoding run user code)
                 error = problem
 
         state = AccumulatorState(sequence=self.sequence, positions=self.positions, memory=self._stored_memory)
@@ -383,6 +421,11 @@ class LiveAccumulator:
         if self._memory is not None and state.memory is not None:
             self._stored_memory = state.memory
             self.state = self._memory.codec.decode(state.memory)
+
+    def committed(self, row: int) -> None:
+        """Be told that the cut is committed which consumed the rows up to this one."""
+        if self.consumed == row:
+            self.consumed = 0
 
     def newest_positions(self) -> Mapping[str, Position]:
         """Return the last position that was taken, by partition."""

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
 from penstock.checkup import checkup
 from penstock.graphs.subscriber import GraphSubscriber
@@ -146,6 +147,7 @@ class Session:
 
     async def _open_domains(self) -> None:
         """Take the domains over before anything runs: state that does not fit the code stops the app unharmed."""
+        inside = Inside()
         for component in components(self.wiring.reactors.values(), self.wiring.accumulators.values()):
             domain = Domain(
                 component,
@@ -158,6 +160,9 @@ class Session:
                 outbox_limit=self.config.outbox_limit,
                 ingress_limit=self.config.ingress_limit,
                 firing_history=self.config.firing_history,
+                inside=inside,
+                broken=partial(self._broken, f"the checkpoints of domain {component.name!r}"),
+                calm=self._wake_idle,
             )
             self.domains[domain.name] = domain
             self.accumulators |= domain.accumulators

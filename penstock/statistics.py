@@ -62,8 +62,7 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
 
     labels = {"accumulator": name}
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
-    if statistics.health != "starting":  # what is fed by pushes alone is never connected to anything
-        yield Sample(metric="penstock_source_connected", value=statistics.health == "live", labels=labels)
+    yield Sample(metric="penstock_accumulator_live", value=statistics.health == "live", labels=labels)
 
 
 def worker_samples(statistics: WorkerStatistics) -> Iterator[Sample]:

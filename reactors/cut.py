@@ -16,7 +16,7 @@ from penstock.reactors.ledger import Entries
 from penstock.reactors.live import LiveReactor
 from penstock.runtime.codec import Codec, plain
 from penstock.runtime.effects import Recorded
-from penstock.runtime.errors import DecodeError
+from penstock.runtime.foreign import error_text, value_text
 from penstock.runtime.observe import EventDropped, Observer
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.rows import FiringRow, LetterRow
@@ -86,6 +86,7 @@ class Cutter:
         state, error = accumulator.checkpoint()
         self._put(unit, accumulator.name, cache.ACCUMULATOR_KEY, state)
         if accumulator.consumed:
+            entries.consumed[accumulator] = accumulator.consumed
             checkpoints.consume_inbox(unit, self._domain, self._shard, accumulator.name, accumulator.consumed)
 
         if error is not None:
@@ -99,7 +100,7 @@ class Cutter:
 
         try:
             value = cache.encode(slot.values, reactor.inputs.names_of(slot.dirty), reactor.inputs.accumulators)
-        except DecodeError as error:
+        except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             del entries.slots[reactor.name, key]
             self._leave_out(entries, reactor.name, error, slot.values)
         else:
@@ -108,7 +109,7 @@ class Cutter:
     def _write_broadcasts(self, unit: Unit, entries: Entries, reactor: LiveReactor) -> None:
         try:
             value = cache.encode(reactor.shared, [], reactor.inputs.accumulators)
-        except DecodeError as error:
+        except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             self._leave_out(entries, reactor.name, error, reactor.shared)
         else:
             self._put(unit, reactor.name, cache.BROADCAST_KEY, value)
@@ -135,7 +136,7 @@ class Cutter:
         inputs = self._reactors[firing.reactor].inputs.accumulators
         try:
             flight.snapshot = cache.encode(firing.inputs, sorted(firing.changed), inputs)
-        except DecodeError as error:
+        except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             flight.unwritable = True
             self._leave_out(entries, firing.reactor, error, firing.inputs)
 
@@ -143,11 +144,12 @@ class Cutter:
 
     # -- what cannot be written ----------------------------------------------------------------------------
 
-    def _leave_out(self, entries: Entries, part: str, error: DecodeError, value: object) -> None:
+    def _leave_out(self, entries: Entries, part: str, error: Exception, value: object) -> None:
         self.left_out += 1
-        self._observer(EventDropped(part=part, reason="encode", error=str(error), letter=True))
+        text = error_text(error)
         payload = dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else value
-        entries.letters.append(Letter(part=part, reason="encode", error=str(error), payload=payload))
+        entries.letters.append(Letter(part=part, reason="encode", error=text, payload=payload))
+        self._observer(EventDropped(part=part, reason="encode", error=text, letter=True))
 
     def _letter(self, unit: Unit, letter: Letter) -> LetterRow:
         return LetterRow(
@@ -182,7 +184,10 @@ def letter_payload(payload: object) -> bytes:
     if isinstance(payload, bytes | bytearray):
         return bytes(payload)
 
-    return PAYLOAD.to_json(plain(payload)).encode()
+    try:
+        return PAYLOAD.to_json(plain(payload)).encode()
+    except Exception:  # noqa: BLE001 (a repr, or what makes JSON, is user code; the letter must be written)
+        return PAYLOAD.to_json(value_text(payload)).encode()
 
 
 def nothing() -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from penstock.accumulators.signal import Signal
 from penstock.reactors.cut import Cutter
 from penstock.reactors.ledger import Entries, Ledger
-from penstock.runtime.errors import LeaseLost, StoreError
-from penstock.runtime.observe import CutCommitted, Observer
+from penstock.runtime.errors import LeaseLost, StoreError, WriteConflict
+from penstock.runtime.foreign import error_text
+from penstock.runtime.observe import CutCommitted, CutFailed, Observer
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.store import Store
@@ -43,6 +44,8 @@ class Cuts:
         room: Callable[[], None],
         lose: Callable[[LeaseLost], None],
         signal: Signal,
+        broken: Callable[[BaseException], None],
+        calm: Callable[[], None],
     ) -> None:
         """Begin with nothing to write.
 
@@ -58,11 +61,16 @@ class Cuts:
             room: Called when it is below the limit again.
             lose: Called when the domain turns out to have another owner.
             signal: Told when a commit ended.
+            broken: Called when a cut cannot be written, by a mistake of ours.
+            calm: Called when a commit ended, after ``signal``.
         """
         self._domain, self._shard = domain, shard
         self._store, self._scheduler, self._observer = store, scheduler, observer
         self._interval = interval
         self._room, self._lose, self._signal = room, lose, signal
+        self._broken, self._calm = broken, calm
+        #: Cuts that were begun; the newest whose entries, and all before, are in the store.
+        self._begun = self._settled = 0
         self._cutter: Cutter | None = None
         self._epoch = 0
         self._timer: Timer | None = None
@@ -94,15 +102,17 @@ class Cuts:
             asyncio.get_running_loop().call_soon(self.cut)
 
     async def flush(self) -> None:
-        """Wait until everything that is new now is committed.
+        """Wait until everything that is new now is committed; not for what comes meanwhile.
 
         Raises:
             StoreError: A commit failed; what it held goes into the next cut.
         """
         failed = self.failed
-        while self._cutter is not None and not self.idle:
+        wanted = self._begun + 1 if self.ledger.next else self._begun
+        while self._cutter is not None and self._settled < wanted and not self.idle:
+            waiter = self._signal.wait()
             self.cut()
-            await self._signal.wait()
+            await waiter
             if self.failed > failed and self.error is not None:
                 raise self.error
 
@@ -139,22 +149,42 @@ class Cuts:
         self._away = entries = self.ledger.take()
         unit = self._store.unit("cut")
         checkpoints.fence(unit, self._domain, self._shard, self._epoch, stopped=self._stopping)
-        after = cutter.write(unit, entries)
+        self._begun += 1
+        entries.consumed.clear()
+        try:
+            after = cutter.write(unit, entries)
+        except Exception as error:  # noqa: BLE001 (nothing may be lost, whatever it is, and nothing may wait for ever)
+            self._break(entries, error)
+            return
+
         self.ledger.send(entries)
         self._store.submit(unit, Commit(self._ended, entries, after, self._scheduler.clock.monotonic()))
+
+    def _break(self, entries: Entries, error: Exception) -> None:
+        """Put back what could not be written, and let the app end: it could store nothing any more."""
+        self._away = None
+        self.failed += 1
+        self.error = WriteConflict("cut", error_text(error))
+        self.error.__cause__ = error
+        self.ledger.put_back(entries)
+        self._signal.tell()
+        self._tell_failure(self.error)
+        self._broken(error)
 
     def _ended(self, commit: "Commit", unit: Unit, error: StoreError | None) -> None:
         """Go on after a commit; on the loop."""
         self._away = None
         again, self._again = self._again, False
-        if self._cutter is not None:
-            self.error = error
-            if error is not None:
-                self._fail(commit.entries, error)
-            else:
-                self._succeed(commit, unit, again=again)
-
-        self._signal.tell()
+        try:
+            if self._cutter is not None:
+                self.error = error
+                if error is not None:
+                    self._fail(commit.entries, error)
+                else:
+                    self._succeed(commit, unit, again=again)
+        finally:
+            self._signal.tell()
+            self._calm()
 
     def _fail(self, entries: Entries, error: StoreError) -> None:
         if isinstance(error, LeaseLost):
@@ -164,10 +194,18 @@ class Cuts:
         self.failed += 1
         self.ledger.put_back(entries)
         self._arm()  # not at once: whatever is wrong, the store needs a moment
+        self._tell_failure(error)
+
+    def _tell_failure(self, error: StoreError) -> None:
+        self._observer(CutFailed(domain=self._domain, error=error_text(error)))
 
     def _succeed(self, commit: "Commit", unit: Unit, *, again: bool) -> None:
         self.committed += 1
+        self._settled = self._begun
         self.ledger.arrive()
+        for accumulator, row in commit.entries.consumed.items():
+            accumulator.committed(row)
+
         commit.after()
         seconds = self._scheduler.clock.monotonic() - commit.started
         effects = len(commit.entries.effects)

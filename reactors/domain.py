@@ -9,12 +9,16 @@ If the fence does not hold, the domain has another owner: everything in memory i
 more.
 """
 
+import asyncio
+from collections.abc import Callable
+
 from typing_extensions import override
 
 from penstock.accumulators.awaiting import live_class
 from penstock.accumulators.feeding import feeder, processor
-from penstock.accumulators.gate import SLICE_EVENTS, Gate
+from penstock.accumulators.gate import SLICE_EVENTS, Gate, Inside
 from penstock.accumulators.inbox import Inbox
+from penstock.accumulators.live import nothing
 from penstock.accumulators.signal import Signal
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
@@ -57,6 +61,9 @@ class Domain:
         outbox_limit: int = 10_000,
         ingress_limit: int = 1024,
         firing_history: int = 200,
+        inside: Inside | None = None,
+        broken: Callable[[BaseException], None] | None = None,
+        calm: Callable[[], None] = nothing,
     ) -> None:
         """Bring a component to life.
 
@@ -72,6 +79,10 @@ class Domain:
             outbox_limit: Effects and dead letters that may wait; then nothing fires until a cut commits.
             ingress_limit: Pushed events that may wait, for each accumulator that does not say.
             firing_history: Firings that each reactor remembers.
+            inside: What all domains of an app share, so that no graph of one pushes into another; its own when omitted.
+            broken: Called when a mistake of ours keeps the domain from being stored; the loop's exception handler when
+                omitted.
+            calm: Called when something ended, after which ``is_idle`` may be true.
         """
         self.name = component.name
         self.shard = shard
@@ -80,7 +91,8 @@ class Domain:
         self._store, self._scheduler, self._threads = store, scheduler, threads
         self._observer = observer
         self._signal = Signal()
-        self.gate = Gate(scheduler.clock.monotonic)
+        self._calm = calm
+        self.gate = Gate(scheduler.clock.monotonic, inside)
         self._cuts = Cuts(
             self.name,
             shard,
@@ -93,9 +105,11 @@ class Domain:
             room=self._make_room,
             lose=self.lose,
             signal=self._signal,
+            broken=broken or tell_loop,
+            calm=calm,
         )
         self.ledger = self._cuts.ledger
-        self.inbox = Inbox(store, self.name, shard, self._inbox_failed)
+        self.inbox = Inbox(store, self.name, shard, self._inbox_failed, self._calmed)
         self.accumulators = {
             definition.name: live_class(definition)(
                 definition,
@@ -103,7 +117,7 @@ class Domain:
                 journal=self.inbox,
                 gate=self.gate,
                 capacity=ingress_limit,
-                calm=self._signal.tell,
+                calm=self._calmed,
             )
             for definition in component.accumulators
         }
@@ -115,8 +129,8 @@ class Domain:
                 scheduler=scheduler,
                 observer=observer,
                 history=firing_history,
-                pausing=self.request_cut,
-                calm=self._signal.tell,
+                pausing=self._pausing,
+                calm=self._calmed,
             )
             for definition in component.reactors
         }
@@ -178,7 +192,9 @@ class Domain:
         self.inbox.open(self.epoch)
         for accumulator in self.accumulators.values():
             body = feeder(accumulator, self._scheduler, self._threads)
-            if body is not None:
+            if body is None:
+                accumulator.health = "live"  # it takes what is pushed
+            else:
                 self._parts.append(supervisor.start(f"accumulator {accumulator.name}", body))
 
     async def _replay(self) -> None:
@@ -207,6 +223,11 @@ class Domain:
         Raises:
             StoreError: The last cut could not be committed; what it held is as the cut before left it.
         """
+        if self.lost is None:
+            stopping = AppError(f"domain {self.name!r} is stopping")
+            self.gate.leave(stopping)
+            self.inbox.close(stopping)
+
         for part in self._parts:
             part.cancel()
 
@@ -230,7 +251,6 @@ class Domain:
             self.inbox.fail(stopped)
 
     async def _end(self, drain: float) -> None:
-        await self.inbox.wait_idle()
         await self._drain(drain)
         for reactor in self.reactors.values():
             reactor.stop()
@@ -255,9 +275,19 @@ class Domain:
 
     def _drained(self) -> bool:
         processed = all(accumulator.idle for accumulator in self.accumulators.values())
-        return processed and not any(reactor.running for reactor in self.reactors.values())
+        return processed and self.inbox.idle and not any(reactor.running for reactor in self.reactors.values())
 
     # -- cuts ----------------------------------------------------------------------------------------------
+
+    def _calmed(self) -> None:
+        """Let those look who wait for rest: inside, and outside."""
+        self._signal.tell()
+        self._calm()
+
+    def _pausing(self) -> None:
+        """Make a pause durable; what is due does not count as on its way any more."""
+        self._cuts.request()
+        self._calmed()
 
     def request_cut(self) -> None:
         """Take a cut at the next turn of the loop."""
@@ -309,7 +339,7 @@ class Domain:
         self.gate.leave(error)
         self.inbox.fail(error)
         self._observer(DomainLost(domain=self.name, epoch=self.epoch))
-        self._signal.tell()
+        self._calmed()
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -338,3 +368,9 @@ class Domain:
             left_out=self._cutter.left_out,
             error=None if self.error is None else str(self.error),
         )
+
+
+def tell_loop(error: BaseException) -> None:
+    """Tell the loop's exception handler what keeps a domain from being stored."""
+    context = {"message": "a domain cannot be stored", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -14,19 +14,23 @@ class Due:
         slots: The keys, in the order in which they came due.
     """
 
-    __slots__ = ("_draining", "_gate", "_may_serve", "_serve", "slots")
+    __slots__ = ("_calm", "_draining", "_gate", "_may_serve", "_serve", "slots")
 
-    def __init__(self, gate: Gate, may_serve: Callable[[], bool], serve: Callable[[Slot], None]) -> None:
+    def __init__(
+        self, gate: Gate, may_serve: Callable[[], bool], serve: Callable[[Slot], None], calm: Callable[[], None]
+    ) -> None:
         """Begin with nothing due.
 
         Args:
             gate: Says when a slice of time is over.
             may_serve: Tells whether anything may fire now.
             serve: Does what is to be done for one key.
+            calm: Called when nothing is due any more.
         """
         self._gate = gate
         self._may_serve = may_serve
         self._serve = serve
+        self._calm = calm
         self._draining = False
         self.slots: dict[Slot, None] = {}
 
@@ -63,3 +67,5 @@ class Due:
     def _go_on(self) -> None:
         self._gate.begin_slice()
         self.drain()
+        if not self.slots:
+            self._calm()

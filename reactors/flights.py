@@ -11,6 +11,7 @@ process, with the same snapshot and the same id. The reactor's ``on_error`` says
 
 from collections.abc import Callable, Mapping
 
+from penstock.accumulators.gate import Inside
 from penstock.accumulators.letter import Letter
 from penstock.reactors.crew import Crew
 from penstock.reactors.firing import Outcome, Subscriber
@@ -18,11 +19,12 @@ from penstock.reactors.flight import FIRST_DELAY, MOST_ATTEMPTS, MOST_CRASHES, F
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
+from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.observe import FiringFailed, Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
 
-Errors = Mapping[str, Exception]
+Errors = Mapping[str, BaseException]
 
 #: Firings of one reactor, each of another key, that may wait for something at the same time.
 CONCURRENCY = 16
@@ -42,6 +44,7 @@ class Flights:
         definition: Reactor,
         *,
         ledger: Ledger,
+        inside: Inside,
         scheduler: Scheduler,
         observer: Observer,
         call: Callable[[Slot], None],
@@ -53,6 +56,7 @@ class Flights:
         Args:
             definition: The reactor.
             ledger: Told what is in flight.
+            inside: Notes what runs in-line.
             scheduler: Wakes retries.
             observer: Told of failed graphs.
             call: Called when a key has to be looked at again.
@@ -62,12 +66,13 @@ class Flights:
         self._definition = definition
         self._ledger, self._scheduler, self._observer = ledger, scheduler, observer
         self._call, self._ended, self._calm = call, ended, calm
+        self._inside = inside
         self._crew: Crew | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
         self.waits = False
         self.failures = self.superseded = 0
         self.flying: dict[str, Flight] = {}
-        self._failed: dict[str, dict[str, Exception]] = {}
+        self._failed: dict[str, dict[str, BaseException]] = {}
 
     def begin(self) -> None:
         """Forget what is in flight."""
@@ -121,7 +126,7 @@ class Flights:
         flight.slot.flight = flight
         self.flying[flight.firing.id] = flight
         self._ledger.track(flight)
-        errors: dict[str, Exception] = {}
+        errors: dict[str, BaseException] = {}
         self._failed[flight.firing.id] = errors
         for subscriber in self.subscribers:
             if not subscriber.is_async and subscriber.name not in flight.done:
@@ -136,20 +141,29 @@ class Flights:
         """Return the graphs that wait and are not done."""
         return [each for each in self.subscribers if each.is_async and each.name not in flight.done]
 
-    def _run_inline(self, flight: Flight, subscriber: Subscriber, errors: dict[str, Exception]) -> None:
+    def _run_inline(self, flight: Flight, subscriber: Subscriber, errors: dict[str, BaseException]) -> None:
+        self._inside.firing = self._definition.name
         try:
             outcome = subscriber.run(flight.firing)
-        except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
+        except BaseException as error:  # a graph is user code; the others run all the same
+            if not is_failure(error):
+                raise
+
             errors[subscriber.name] = error
         else:
             self._complete(flight, subscriber, outcome)
+        finally:
+            self._inside.firing = None
 
     async def _run(self, flight: Flight) -> None:
         """Run the graphs of a firing that wait, on a task of the crew."""
         for subscriber in self._todo(flight):
             try:
                 outcome = await subscriber.arun(flight.firing)
-            except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
+            except BaseException as error:  # a graph is user code; the others run all the same
+                if not is_failure(error):
+                    raise
+
                 self._failed.get(flight.firing.id, {})[subscriber.name] = error
             else:
                 if not self._current(flight):
@@ -222,21 +236,21 @@ class Flights:
         for graph, error in errors.items():
             self._tell(flight, graph, error, outcome)
             if outcome == "dead_letter":
-                self._bury(flight, graph, repr(error))
+                self._bury(flight, graph, error_text(error))
 
         if again:
             self._wait(flight)
         else:
             self._land(flight, errors)
 
-    def _tell(self, flight: Flight, graph: str, error: Exception, outcome: str) -> None:
+    def _tell(self, flight: Flight, graph: str, error: BaseException, outcome: str) -> None:
         self._observer(
             FiringFailed(
                 reactor=self._definition.name,
                 graph=graph,
                 firing=flight.firing.id,
                 attempt=flight.attempts,
-                error=repr(error),
+                error=error_text(error),
                 outcome=outcome,
             )
         )

@@ -22,7 +22,7 @@ class Fired(msgspec.Struct, frozen=True):
     #: From the decision to the end of the last graph.
     seconds: float
     #: By graph; None when all were done.
-    errors: Mapping[str, Exception] | None
+    errors: Mapping[str, BaseException] | None
 
 
 class History:
@@ -49,7 +49,7 @@ class History:
         self.measure_from = -math.inf
         self.latency = Histogram()
 
-    def close(self, firing: Firing, errors: Mapping[str, Exception] | None = None) -> None:
+    def close(self, firing: Firing, errors: Mapping[str, BaseException] | None = None) -> None:
         """Note the end of a firing."""
         end = self._monotonic()
         seconds = end - firing.moment

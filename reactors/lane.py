@@ -13,6 +13,7 @@ from penstock.reactors.firing import Anchor, Firing, Outcome
 from penstock.reactors.flight import INLINE, Slot
 from penstock.reactors.history import BURST_MASK, History
 from penstock.reactors.ledger import Ledger
+from penstock.runtime.foreign import is_failure
 
 
 class Road(Protocol):
@@ -29,10 +30,7 @@ class Road(Protocol):
     def put(self, slot: Slot, name: str, bit: int, value: object) -> None:
         """Take a value, in whichever case."""
 
-    def evaluate(self, slot: Slot) -> None:
-        """Look at a key again after a firing."""
-
-    def fail_only(self, firing: Firing, slot: Slot, bits: int, error: Exception) -> None:
+    def fail_only(self, firing: Firing, slot: Slot, bits: int, error: BaseException) -> None:
         """Take note that the only graph failed."""
 
 
@@ -44,6 +42,7 @@ class Lane:
         "_changed",
         "_gate",
         "_history",
+        "_inside",
         "_ledger",
         "_monotonic",
         "_name",
@@ -80,6 +79,7 @@ class Lane:
         self._run = run
         self._monotonic = monotonic
         self._gate = gate
+        self._inside = gate.inside
         self._ledger = ledger
         self._history = history
 
@@ -106,19 +106,20 @@ class Lane:
 
         firing = Firing(road.series, self._reactor, None, values, self._changed, start, road.anchor, sequence)
         slot.flight = INLINE
+        self._inside.firing = self._reactor
         try:
             effects = run(firing).effects
-        except Exception as error:  # noqa: BLE001 (a graph is user code)
-            slot.flight = None
+        except BaseException as error:  # a graph is user code
+            self._inside.firing = slot.flight = None
+            if not is_failure(error):
+                raise
+
             road.fail_only(firing, slot, self._bit, error)
             return
 
-        slot.flight = None
+        self._inside.firing = slot.flight = None
         if effects:
             self._ledger.record(effects)
 
         if start > self._history.measure_from or not sequence & BURST_MASK:
             self._history.close(firing)
-
-        if self._slot.dirty:  # the graph has offered something to its own reactor
-            road.evaluate(slot)

@@ -19,10 +19,12 @@ from penstock.runtime.observe import EventDropped, Observer
 class Entries:
     """What one cut writes."""
 
-    __slots__ = ("accumulators", "broadcasts", "effects", "flights", "letters", "slots")
+    __slots__ = ("accumulators", "broadcasts", "consumed", "effects", "flights", "letters", "slots")
 
     def __init__(self) -> None:
         self.accumulators: dict[LiveAccumulator, None] = {}
+        #: The last row of the inbox that the cut consumes, where it does.
+        self.consumed: dict[LiveAccumulator, int] = {}
         #: By reactor and key; None for a key that was forgotten.
         self.slots: dict[tuple[str, Key], Slot | None] = {}
         #: Reactors with new broadcast values.
@@ -136,9 +138,13 @@ class Ledger:
 
     def bury(self, letter: Letter) -> None:
         """Put a dead letter into the outbox."""
-        self._observer(EventDropped(part=letter.part, reason=letter.reason, error=letter.error, letter=True))
         self.next.letters.append(letter)
         self._rush()
+        self._observer(EventDropped(part=letter.part, reason=letter.reason, error=letter.error, letter=True))
+
+    def drop(self, part: str, reason: str) -> None:
+        """Tell that an event was dropped on purpose, and is not kept."""
+        self._observer(EventDropped(part=part, reason=reason))
 
     @property
     def waiting(self) -> int:

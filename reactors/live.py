@@ -13,10 +13,11 @@ fire, oldest first, as soon as they may.
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.letter import Letter
-from penstock.accumulators.live import LiveAccumulator, Taker, nothing
+from penstock.accumulators.live import INSIDE, LiveAccumulator, Taker, nothing
+from penstock.accumulators.source import is_text
+from penstock.reactors import cache
 from penstock.reactors.due import Due
 from penstock.reactors.firing import Anchor, Firing, Key, Outcome, Subscriber
 from penstock.reactors.flight import INLINE, Flight, Slot
@@ -29,10 +30,14 @@ from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.reactors.statistics import ReactorStatistics
 from penstock.runtime.errors import AppError
+from penstock.runtime.foreign import error_text, is_failure, value_text
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
+
+#: What is wrong with a key that the store could not keep.
+NO_KEY = "neither text that is valid Unicode nor a whole number"
 
 
 class LiveReactor:
@@ -98,10 +103,11 @@ class LiveReactor:
         self._mask, self._every, self._names = self.inputs.mask, self.inputs.every, self.inputs.names
         self._ledger, self._gate, self._scheduler, self._pausing = ledger, gate, scheduler, pausing
         self._monotonic = scheduler.clock.monotonic
-        self._due = Due(gate, self._may_fire, self._serve)
+        self._due = Due(gate, self._may_fire, self._serve, calm)
         self._flights = Flights(
             definition,
             ledger=ledger,
+            inside=gate.inside,
             scheduler=scheduler,
             observer=observer,
             call=self._due.call,
@@ -188,10 +194,6 @@ class LiveReactor:
             history=self._history,
         ).take
 
-    def offer(self, boundary: Boundary) -> None:
-        """Take a boundary of one of the inputs, and fire when it is time."""
-        self.taker(boundary.source)(boundary.value)
-
     # -- the hot path --------------------------------------------------------------------------------------
 
     def put(self, slot: Slot, name: str, bit: int, value: object) -> None:
@@ -249,24 +251,20 @@ class LiveReactor:
         self._flights.launch(Flight(firing, slot, bits))
         self._weigh()
 
-    def fail_only(self, firing: Firing, slot: Slot, bits: int, error: Exception) -> None:
+    def fail_only(self, firing: Firing, slot: Slot, bits: int, error: BaseException) -> None:
         """Take note that the only graph failed, in the fast lane."""
         self._flights.fail(Flight(firing, slot, bits), {self.graphs[0]: error})
 
     def _run_inline(self, firing: Firing, slot: Slot, bits: int) -> None:
         """Run the graphs in-line, or none."""
         slot.flight = INLINE
-        errors: dict[str, Exception] = {}
-        for subscriber in self._flights.subscribers:
-            try:
-                effects = subscriber.run(firing).effects
-            except Exception as error:  # noqa: BLE001 (a graph is user code; the others run all the same)
-                errors[subscriber.name] = error
-            else:
-                if effects:
-                    self._ledger.record(effects)
+        errors: dict[str, BaseException] = {}
+        self._gate.inside.firing = self.name
+        try:
+            self._run_all(firing, errors)
+        finally:
+            self._gate.inside.firing = slot.flight = None
 
-        slot.flight = None
         if errors:
             self._flights.fail(Flight(firing, slot, bits), errors)
             return
@@ -274,8 +272,18 @@ class LiveReactor:
         if firing.moment > self._history.measure_from or not self.sequence & BURST_MASK:
             self._history.close(firing)
 
-        if slot.dirty:
-            self.evaluate(slot)  # a graph has offered something to its own reactor
+    def _run_all(self, firing: Firing, errors: dict[str, BaseException]) -> None:
+        for subscriber in self._flights.subscribers:
+            try:
+                effects = subscriber.run(firing).effects
+            except BaseException as error:  # a graph is user code; the others run all the same
+                if not is_failure(error):
+                    raise
+
+                errors[subscriber.name] = error
+            else:
+                if effects:
+                    self._ledger.record(effects)
 
     def _offer_keyed(self, key_of: Callable[[object], Key], name: str, bit: int, value: object) -> None:
         """Take a value into the cache of its key."""
@@ -283,13 +291,16 @@ class LiveReactor:
         try:
             key = key_of(value)
             slot = keys.slots.get(key)
-        except Exception as error:  # noqa: BLE001 (the user's key function; one bad value must not stop the next)
-            self._refuse_key(value, repr(error))
+        except BaseException as error:  # the user's key function; one bad value must not stop the next
+            if not is_failure(error):
+                raise
+
+            self._refuse_key(value, error_text(error))
             return
 
         if slot is None:
-            if type(key) is not str and type(key) is not int:
-                self._refuse_key(value, f"the key is {key!r}, neither text nor a whole number")
+            if not is_key(key):
+                self._refuse_key(value, f"the key is {value_text(key)}, {NO_KEY}")
                 return
 
             slot = self.slot(key)
@@ -335,11 +346,6 @@ class LiveReactor:
 
         self._ledger.forget_slot(self.name, slot.key)
         return True
-
-    def evaluate(self, slot: Slot) -> None:
-        """Fire a key as soon as that may be, if the criteria hold."""
-        if self.inputs.call(slot.dirty):
-            self._due.call(slot)
 
     def _serve(self, slot: Slot) -> None:
         """Do what is due for a key."""
@@ -390,15 +396,21 @@ class LiveReactor:
             key: The key; None for the only key of a reactor without ``key=``.
 
         Raises:
-            AppError: Refused: the reactor is paused or has not started, the outbox is full, the key is busy, or a key
-                has to be named.
+            AppError: Refused: a graph calls it, the reactor is paused or has not started, the outbox is full, the key
+                is busy, or a key has to be named.
         """
+        if (firing := self._gate.inside.firing or INSIDE.get()) is not None:
+            raise AppError(f"reactor {self.name!r} does not fire from inside a firing of {firing!r}")
+
         if (key is None) == self._keyed:
             hint = "tells keys apart: say which one to fire" if self._keyed else "has no keys: leave the key out"
             raise AppError(f"reactor {self.name!r} {hint}")
 
         if not self._may_fire():
             raise AppError(f"reactor {self.name!r} does not fire now: {self._reason()}")
+
+        if key is not None and not is_key(key):
+            raise AppError(f"reactor {self.name!r}: the key is {value_text(key)}, {NO_KEY}")
 
         slot = self.slot(key)
         if (flight := slot.flight) is not None and not flight.idle:
@@ -501,3 +513,16 @@ class LiveReactor:
         self.retire()
         self._keys.stop()
         self._flights.stop()
+
+
+def is_key(key: object) -> bool:
+    """Tell whether the store can keep a key."""
+    if type(key) is not int:
+        return is_text(key)
+
+    try:
+        cache.key_text(key)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return False
+
+    return True

@@ -85,6 +85,7 @@ from penstock.runtime.histogram import (
 from penstock.runtime.observe import (
     CircuitChanged as CircuitChanged,
     CutCommitted as CutCommitted,
+    CutFailed as CutFailed,
     DomainLost as DomainLost,
     EventDropped as EventDropped,
     Fact as Fact,
@@ -145,6 +146,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "CutCommitted",
+    "CutFailed",
     "DecodeError",
     "DefinitionError",
     "DomainLost",

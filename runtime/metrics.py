@@ -4,11 +4,11 @@ Facts are counted as they are told. What happens too often to be told is counted
 samples at each scrape. ``METRICS`` is the table, with the meaning of each; in short:
 
 * streams: penstock_accumulator_events_total penstock_accumulator_events_waiting
-  penstock_events_dropped_total penstock_dead_letters_total penstock_source_connected penstock_channel_items
+  penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
   penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
-  penstock_cut_seconds penstock_domains_lost_total penstock_states_ignored_total
+  penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total penstock_states_ignored_total
 * runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
   penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
 * store: penstock_store_commits_total penstock_store_units_total penstock_store_units_failed_total
@@ -78,7 +78,9 @@ METRICS = {
     "penstock_accumulator_events_waiting": gauge("Events that are taken and not applied yet", "accumulator"),
     "penstock_events_dropped_total": counter("Drops that were told one by one", "part", "reason"),
     "penstock_dead_letters_total": counter("Dropped events that a dead letter keeps", "part", "reason"),
-    "penstock_source_connected": gauge("1 while what feeds an accumulator is connected", "accumulator"),
+    "penstock_accumulator_live": gauge(
+        "1 while an accumulator takes events, and what feeds it is connected", "accumulator"
+    ),
     "penstock_channel_items": gauge("Items in a channel", "channel"),
     "penstock_channel_accepted_total": counter("Items that were let into a channel", "channel"),
     "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),
@@ -92,6 +94,7 @@ METRICS = {
     "penstock_keys": gauge("Keys that a reactor holds", "reactor"),
     "penstock_outbox_effects": gauge("Effects that wait for a cut", "domain"),
     "penstock_cuts_total": counter("Cuts that were committed", "domain"),
+    "penstock_cuts_failed_total": counter("Cuts that were not committed; the next one holds what they held", "domain"),
     "penstock_cut_rows_total": counter("Rows of committed cuts", "domain"),
     "penstock_cut_effects_total": counter("Effects of committed cuts", "domain"),
     "penstock_cut_seconds": histogram("From the beginning of a cut to its commit", "domain"),

@@ -44,6 +44,13 @@ class CutCommitted(Fact, frozen=True, kw_only=True):
     seconds: float
 
 
+class CutFailed(Fact, frozen=True, kw_only=True):
+    """A domain's cut was not committed; what it held goes into the next one."""
+
+    domain: str
+    error: str
+
+
 class DomainLost(Fact, frozen=True, kw_only=True):
     """Another owner took the domain; its memory state was dropped."""
 

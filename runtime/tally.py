@@ -7,6 +7,7 @@ from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import (
     CircuitChanged,
     CutCommitted,
+    CutFailed,
     DomainLost,
     EventDropped,
     Fact,
@@ -113,6 +114,11 @@ def _cut_committed(tally: Tally, fact: CutCommitted) -> None:
     tally.add("penstock_cut_rows_total", fact.rows, domain=fact.domain)
     tally.add("penstock_cut_effects_total", fact.effects, domain=fact.domain)
     tally.record("penstock_cut_seconds", fact.seconds, domain=fact.domain)
+
+
+@counts(CutFailed)
+def _cut_failed(tally: Tally, fact: CutFailed) -> None:
+    tally.add("penstock_cuts_failed_total", domain=fact.domain)
 
 
 @counts(DomainLost)

@@ -81,7 +81,7 @@ async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(tmp_p
     async with World(tmp_path, [polled(asked, 0.1)], [Graph()]) as world:
         await world.advance()
         statistics = world.accumulator("rate").statistics()
-        assert (statistics.health, statistics.error) == ("disconnected", "ValueError('no answer')")
+        assert (statistics.health, statistics.error) == ("disconnected", "ValueError: no answer")
         await world.advance(0.5)
         assert asked.polls == 1
         await world.advance(10.0)
@@ -132,7 +132,7 @@ async def test_a_source_that_ends_is_ended_and_one_that_crashes_starts_again(tmp
     async with World(tmp_path, [Reactor("r", [lines])], [graph]) as world:
         await world.advance(0.1)
         statistics = world.accumulator("lines").statistics()
-        assert (statistics.health, statistics.error) == ("disconnected", "Crash('cable')")
+        assert (statistics.health, statistics.error) == ("disconnected", "Crash: cable")
         await world.advance(2.0)
         assert world.accumulator("lines").statistics().health == "ended"
 

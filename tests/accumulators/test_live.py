@@ -151,7 +151,7 @@ async def test_a_push_or_offer_from_inside_a_firing_is_refused_and_names_the_way
         await world.advance(1.0)
 
     assert ["offer" in refused[0], "push" in refused[1]] == [True, True]
-    assert all("emits=" in message for message in refused)
+    assert all("starts=" in message for message in refused)
 
 
 async def test_too_many_waiting_pushes_are_refused_or_wait(tmp_path: Path) -> None:

@@ -77,10 +77,13 @@ STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task grou
 CATCHES_ALL = {
     "accumulators/awaiting.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/feeding.py": "a poll is user code: what it raises becomes health, then the supervisor's",
+    "accumulators/inbox.py": "whatever one event of a batch raises, the others are applied; raised again afterwards",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/session.py": "what keeps an app from opening is raised again; an observer is user code",
     "penstock/testing/app.py": "an error of the test's body goes its own way, not wrapped into a group",
+    "reactors/cut.py": "encoding and printing values runs user code: what cannot be written is left out",
+    "reactors/cuts.py": "whatever keeps a cut from being written, its entries are put back, and the app is told",
     "reactors/flights.py": "graphs are user code: one that raises must not keep the others from running",
     "reactors/lane.py": "a graph is user code: what it raises is the outcome of its firing",
     "reactors/live.py": "graphs and key functions are user code: one bad value must not stop the next",

@@ -30,5 +30,5 @@ async def test_what_an_app_counts_is_what_it_publishes() -> None:
     assert published['penstock_firing_seconds_count{reactor="market"}'] == "1.0"
     assert published['penstock_keys{reactor="market"}'] == "1.0"
     assert published['penstock_runs{state="live"}'] == "0.0"
-    assert published['penstock_source_connected{accumulator="reference"}'] == "1.0"
+    assert published['penstock_accumulator_live{accumulator="reference"}'] == "1.0"
     assert published['penstock_outbox_effects{domain="market"}'] == "0.0"

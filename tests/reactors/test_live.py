@@ -6,7 +6,6 @@ import pytest
 
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.reactors.criteria import when_all, when_any
-from penstock.reactors.firing import Firing
 from penstock.reactors.reactor import Reactor, broadcast
 from penstock.runtime.errors import AppError
 from tests.reactors.world import Graph, Quote, World
@@ -273,15 +272,3 @@ async def test_the_wall_clock_time_of_a_firing_is_that_of_its_decision(tmp_path:
         await world.advance(12.5)
         world.offer("alpha", 1.0)
         assert graph.firings[0].at == world.clock.now()
-
-
-async def test_a_graph_that_offers_to_its_own_reactor_fires_it_again(tmp_path: Path) -> None:
-    def feed(firing: Firing) -> None:
-        if firing.inputs["alpha"] != 3.0:
-            world.offer("alpha", 3.0)
-
-    graph = Graph(before=feed)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
-        world.offer("alpha", 1.0)
-
-    assert graph.inputs == [{"alpha": 1.0}, {"alpha": 3.0}]
