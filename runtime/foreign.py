@@ -19,7 +19,9 @@ def value_text(value: object) -> str:
     """Return the ``repr`` of a value, as text that can be stored and printed, whatever the value is."""
     try:
         text = repr(value)
-    except Exception as error:  # noqa: BLE001 - a repr is user code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a repr is user code
         text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
     return storable(text)
@@ -51,5 +53,7 @@ def is_failure(error: BaseException) -> bool:
 def _sentence(error: BaseException) -> str:
     try:
         return storable(str(error))
-    except Exception as broken:  # noqa: BLE001 - __str__ is user code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001 - __str__ is user code
         return f"<its text cannot be shown: {type(broken).__name__}>"

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -52,7 +52,9 @@ def traceback_text(error: BaseException) -> str:
     """Return the end of an error's traceback, as text that can be stored, whatever the error is."""
     try:
         lines = traceback.format_exception(error)
-    except Exception as broken:  # noqa: BLE001 - the attributes of an error are user code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001 - the attributes of an error are user code
         return f"<the traceback of {type(error).__name__} cannot be shown: {type(broken).__name__}>"
 
     return storable("".join(lines)[-TRACEBACK:])
@@ -66,7 +68,9 @@ async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
 
     Raises:
         asyncio.CancelledError: This coroutine's asyncio task was cancelled.
+        KeyboardInterrupt: The process was told to end.
     """
+    mine = asyncio.current_task()
     try:
         context = await _body(task, Context.from_json(text), threads)
         if task.invokes is not None:
@@ -74,13 +78,26 @@ async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
 
         return _success(task, text, context)
     except BaseException as error:  # a task body is user code; even an exit is its end, not ours
-        if not is_failure(error):
-            raise  # we are cancelled, the process ends, or this coroutine is thrown away: nobody may write any more
+        if isinstance(error, GeneratorExit):
+            if not _runs(mine):
+                raise  # this coroutine is thrown away: nobody may write any more
+        elif not is_failure(error):
+            raise  # we are cancelled, or the process ends
 
-        if isinstance(error, asyncio.CancelledError):
-            return Failure(_caused(_refuse(task, "it cancelled itself; raise an error instead"), error))
+        return Failure(cancelled(task, error) if isinstance(error, asyncio.CancelledError) else error)
 
-        return Failure(error)
+
+def cancelled(task: Task, error: asyncio.CancelledError) -> TaskFailed:
+    """Say that a task was cancelled, and not by us."""
+    return _caused(_refuse(task, "it cancelled itself; raise an error instead"), error)
+
+
+def _runs(mine: "asyncio.Task[object] | None") -> bool:
+    """Tell whether an asyncio task is the one that runs: what is collected as garbage runs in another, or in none."""
+    try:
+        return asyncio.current_task() is mine
+    except RuntimeError:
+        return False
 
 
 async def _body(task: Task, context: Context, threads: Threads) -> Context:
@@ -88,9 +105,20 @@ async def _body(task: Task, context: Context, threads: Threads) -> Context:
     if task.is_async:
         result = await cast("asyncio.Future[object]", task.fn(*positional, **named))
     else:
-        result = await threads.run(task.fn, *positional, **named)
+        result = await _in_thread(task, threads, positional, named)
 
     return _accept(task, context, result)
+
+
+async def _in_thread(task: Task, threads: Threads, positional: Sequence[object], named: Mapping[str, object]) -> object:
+    try:
+        return await threads.run(task.fn, *positional, **named)
+    except KeyboardInterrupt as error:
+        if threads.inline:
+            raise
+
+        # signals come to the main thread only: the body has raised it
+        raise _caused(_refuse(task, "it raised KeyboardInterrupt"), error) from error
 
 
 def _accept(task: Task, context: Context, result: object) -> Context:

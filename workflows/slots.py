@@ -14,8 +14,9 @@ import msgspec
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
-from penstock.workflows.execution import Failure, Outcome, attempt
+from penstock.workflows.execution import Failure, Outcome, attempt, cancelled
 from penstock.workflows.live import LiveRun
+from penstock.workflows.task import Task
 
 #: Seconds after which a running task is written down as running.
 LONG = 1.0
@@ -38,6 +39,11 @@ class Execution:
         #: Whether the asyncio task has had its first turn. One that is cancelled before never gets to its own clean-up.
         self.begun: bool = False
         self.interrupted: bool = False
+
+    @property
+    def definition(self) -> Task:
+        """The task as it was declared."""
+        return self.live.definition.plan.tasks[self.task]
 
     def interrupt(self) -> None:
         """Cancel the body."""
@@ -139,8 +145,12 @@ class Slots:
         execution.begun = True
         try:
             outcome = None if execution.interrupted else await self._attempt(execution)
-        except asyncio.CancelledError:
-            outcome = None  # ours alone: a body that cancels itself fails
+        except asyncio.CancelledError as error:
+            # when nothing is to be stopped, it was the body, or code beside us, that cancelled the asyncio task
+            outcome = None if self.closed else Failure(cancelled(execution.definition, error))
+
+        if execution.interrupted and isinstance(outcome, Failure):
+            outcome = None  # what a body raises because it is cancelled is no failure of its own
 
         self._running.discard(execution)
         self._ended(execution, outcome)
@@ -149,10 +159,10 @@ class Slots:
         live = execution.live
         try:
             text = live.context_of(execution.task, execution.started_at)
-        except msgspec.DecodeError as error:  # a damaged row fails its run, not the app
+        except (msgspec.DecodeError, RecursionError) as error:  # a damaged row fails its run, not the app
             return Failure(error)
 
-        return await attempt(live.definition.plan.tasks[execution.task], text, self._threads)
+        return await attempt(execution.definition, text, self._threads)
 
     def _look(self) -> None:
         """Find what runs long; one timer for all bodies."""

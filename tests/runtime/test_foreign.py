@@ -21,6 +21,18 @@ def test_an_error_without_a_text_has_one() -> None:
     assert value_text(Broken()) == "<Broken that cannot be shown: RuntimeError>"
 
 
+class Exiting(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+    __repr__ = __str__
+
+
+def test_a_text_that_ends_the_process_is_not_let_out() -> None:
+    assert error_text(Exiting()) == "Exiting: <its text cannot be shown: SystemExit>"
+    assert value_text(Exiting()) == "<Exiting that cannot be shown: SystemExit>"
+
+
 def test_text_that_no_store_takes_is_escaped() -> None:
     assert error_text(ValueError("a\udcffb")) == "ValueError: a\\udcffb"
     assert value_text("\ud800") == "'\\ud800'"

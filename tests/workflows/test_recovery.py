@@ -185,6 +185,28 @@ async def test_stop_interrupts_after_its_time_and_charges_nothing(machine: Machi
     assert ran == ["first", *["second"] * 6]
 
 
+async def test_what_a_body_raises_because_it_is_interrupted_is_no_failure(
+    machine: Machine, clock: VirtualClock
+) -> None:
+    gate, made = asyncio.Event(), Workflow("w")
+
+    @made.task
+    async def tidy() -> None:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("closed while waiting") from None
+
+    worker = await machine.open(made)
+    run = await worker.start(made)
+    await clock.settle()
+    await worker.drain(0.0)
+    gate.set()
+    worker = await machine.open(made)
+    await worker.wait_idle()
+    assert (await worker.run(run.id)).status == "completed"
+
+
 async def test_task_that_is_interrupted_before_its_first_turn_does_not_run(machine: Machine) -> None:
     made, gate, ran = hanging()
     worker = await machine.open(made)

@@ -222,7 +222,9 @@ async def test_dependents_of_a_failed_task_are_skipped_with_the_reason(machine: 
     assert await stored(machine, run) == []
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), StopAsyncIteration(), BaseException(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [SystemExit(1), StopAsyncIteration(), BaseException(), asyncio.CancelledError(), GeneratorExit()]
+)
 async def test_whatever_a_body_raises_fails_the_task_alone(machine: Machine, error: BaseException) -> None:
     async def body() -> None:
         raise error
@@ -232,6 +234,30 @@ async def test_whatever_a_body_raises_fails_the_task_alone(machine: Machine, err
         await (await worker.start("lone")).result()
 
     assert worker.statistics().tasks_failed == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit(), StopIteration(), asyncio.CancelledError()])
+async def test_whatever_a_thread_raises_fails_the_task_alone(machine: Machine, error: BaseException) -> None:
+    worker = await machine.open(fails_with(error), inline=False)
+    with pytest.raises(RunFailed):
+        await (await worker.start("lone")).result()
+
+    assert (worker.statistics().tasks_failed, worker.statistics().running) == (1, 0)
+
+
+async def test_body_that_cancels_its_own_asyncio_task_fails(machine: Machine) -> None:
+    async def body() -> None:
+        mine = asyncio.current_task()
+        assert mine is not None
+        mine.cancel()
+        await checkpoint()
+
+    worker = await machine.open(lone(body))
+    run = await worker.start("lone")
+    with pytest.raises(RunFailed, match="'only' of workflow 'lone': it cancelled itself; raise an error instead"):
+        await run.result()
+
+    assert await stored(machine, run) == []
 
 
 async def test_failure_in_the_store_has_the_traceback(machine: Machine) -> None:
