@@ -27,7 +27,8 @@ from penstock.runtime.errors import (
     WriteConflict,
 )
 from penstock.runtime.store import domain_statements, run_statements
-from penstock.runtime.store.engine import BEGIN, ROLLBACK, Execute, Outcome, Program, Query, Step
+from penstock.runtime.store.engine import BEGIN, COMMIT, ROLLBACK, Execute, Outcome, Program, Query, Step
+from penstock.runtime.store.identity import Identity
 from penstock.runtime.store.kinds import Kind, Role, Values
 from penstock.runtime.store.queries import QUERIES
 from penstock.runtime.store.statements import given_table
@@ -39,13 +40,6 @@ R = TypeVar("R")
 STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS}
 DIALECT = sqlite.dialect(paramstyle="qmark")
 NAMED = sqlite.dialect(paramstyle="named")
-WORDS = {
-    "integer": "INTEGER",
-    "numbered": "INTEGER PRIMARY KEY AUTOINCREMENT",
-    "bytes": "BLOB",
-    "clustered": " WITHOUT ROWID",
-    "tables": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-}
 #: SQLite's limit is 32,766 parameters a statement since 3.32.
 MAX_PARAMETERS = 32_766
 #: Statements exist for these numbers of rows: 1000 rows are seven statements, and all of them fit the driver's cache. A
@@ -219,6 +213,9 @@ class Driver:
         except sqlite3.Error as error:
             raise translate(options.name, error, "opening") from error
 
+        wal = options.path.with_name(f"{options.path.name}-wal")
+        self._files: Identity = Identity([options.path.absolute(), wal.absolute()])
+
     def drive(self, program: Program[T]) -> T:
         """Run a program to its end; roll back what it leaves open."""
         try:
@@ -263,6 +260,12 @@ class Driver:
     def _run(self, text: str) -> Outcome:
         if text == ROLLBACK and not self._connection.in_transaction:
             return Outcome()  # some errors make SQLite roll back by itself
+
+        if text == COMMIT and (lost := self._files.lost()):
+            raise StoreUnavailable(
+                self._name,
+                f"{str(lost)!r} was removed or replaced while it was open; nothing is committed into what would be lost",
+            )
 
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later can fail in between
         return Outcome(rows=self._connection.execute("BEGIN IMMEDIATE" if text == BEGIN else text).fetchall())

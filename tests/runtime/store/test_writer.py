@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -207,6 +208,33 @@ async def test_a_full_disk_that_is_emptied_only_delays(
 
     await clock.advance(1.0)
     assert (answers.errors, keys(dump)) == ([None], ["new"])
+
+
+@pytest.mark.parametrize("name", ["store.db", "store.db-wal"])
+async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+    open_store: OpenStore, tmp_path: Path, clock: VirtualClock, name: str
+) -> None:
+    store, answers = await open_store(retry_timeout=5.0), Answers()
+    await store.commit(put(store, "a"))
+    (tmp_path / name).unlink()
+    store.submit(put(store, "b"), answers)
+    await clock.advance(5.0)
+    assert isinstance(answers.errors[0], StoreUnavailable)
+    assert f"{name}' was removed or replaced while it was open" in str(store.error)
+
+
+async def test_a_file_that_comes_back_only_delays(
+    open_store: OpenStore, tmp_path: Path, clock: VirtualClock, dump: Dump
+) -> None:
+    store, answers = await open_store(), Answers()
+    (tmp_path / "store.db").rename(tmp_path / "elsewhere")
+    (tmp_path / "store.db").touch()
+    store.submit(put(store, "a"), answers)
+    await clock.advance(1.0)
+    assert answers.errors == []
+    (tmp_path / "elsewhere").rename(tmp_path / "store.db")
+    await clock.advance(1.0)
+    assert (answers.errors, keys(dump)) == ([None], ["a"])
 
 
 # -- faults --------------------------------------------------------------------------------------------------
