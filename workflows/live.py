@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from penstock.runtime.errors import TaskFailed, WriteConflict
 from penstock.runtime.store.rows import RunRow, TaskRow, run_name
 from penstock.workflows.delta import Delta, delta_from_text, delta_to_text
 from penstock.workflows.events import Event, Kind
@@ -220,6 +221,24 @@ class LiveRun:
     def committed(self, commit: Commit) -> int:
         """Note that outcomes are stored; return how many bodies had run for them."""
         return sum(self.endings.pop(task, None) is not None for task in commit.tasks)
+
+    def refuse(self, tasks: Sequence[int], error: WriteConflict) -> bool:
+        """Make failures of the outcomes that no row can hold; return whether there was one."""
+        refused = False
+        for task in tasks:
+            ending = self.endings.get(task)
+            if ending is not None and isinstance(ending.outcome, Success):
+                self._deltas.pop(task, None)
+                self._outputs.pop(task, None)
+                failed = TaskFailed(
+                    self.workflow,
+                    self.definition.plan.names[task],
+                    f"what it left cannot be stored: {error.reason}; keep large data elsewhere, and its place here",
+                )
+                self.ended(task, msgspec.structs.replace(ending, outcome=Failure(failed)))
+                refused = True
+
+        return refused
 
     def next_decision(self) -> int:
         """Number the next decision."""

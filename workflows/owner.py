@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from penstock.runtime.errors import AppError, LeaseLost, StoreError
+from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow
 from penstock.runtime.store.runs import insert_run, release_run
@@ -21,7 +21,17 @@ from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
 from penstock.workflows.execution import Failure, Outcome
 from penstock.workflows.live import Ending, LiveRun
-from penstock.workflows.planner import Began, Commit, Committed, Decision, Ended, Interrupted, Started, decide
+from penstock.workflows.planner import (
+    Began,
+    Commit,
+    Committed,
+    Decision,
+    Ended,
+    Interrupted,
+    Refused,
+    Started,
+    decide,
+)
 from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.tally import Tally
 from penstock.workflows.writing import write_decision, write_started
@@ -154,19 +164,26 @@ class Owner:
         self, live: LiveRun, commit: Commit, end: RunRow | None, _unit: Unit, error: StoreError | None
     ) -> None:
         self.uncommitted -= 1
-        self.slots.give_back(live.committed(commit))
-        if error is not None:
-            self._let_go(live, error)
-        elif live.gone is None:
-            for task in commit.tasks:
-                self._tally.task(live, live.rows[task])
-
-            self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
-            if end is not None:
-                self._finish(live, end)
+        if isinstance(error, WriteConflict) and live.gone is None and live.refuse(commit.tasks, error):
+            # no row can hold what a task left: it failed, and that is stored instead
+            self._carry_out(live, decide(live.progress, Refused(commit.tasks)))
+        else:
+            self.slots.give_back(live.committed(commit))
+            if error is not None:
+                self._let_go(live, error)
+            elif live.gone is None:
+                self._go_on(live, commit, end)
 
         self.slots.fill()
         self._look_for_rest()
+
+    def _go_on(self, live: LiveRun, commit: Commit, end: RunRow | None) -> None:
+        for task in commit.tasks:
+            self._tally.task(live, live.rows[task])
+
+        self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
+        if end is not None:
+            self._finish(live, end)
 
     def _submit(self, unit: Unit, done: Callable[[Unit, StoreError | None], None]) -> None:
         self.uncommitted += 1

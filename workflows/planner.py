@@ -49,7 +49,13 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     tasks: tuple[int, ...]
 
 
-Event = Began | Started | Ended | Interrupted | Committed
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """What ``Commit`` asked for can never be stored as it is; nothing of it was."""
+
+    tasks: tuple[int, ...]
+
+
+Event = Began | Started | Ended | Interrupted | Committed | Refused
 
 # -- decisions ---------------------------------------------------------------------------------------------
 
@@ -135,6 +141,9 @@ def decide(progress: Progress, event: Event) -> list[Decision]:
 
     if isinstance(event, Committed):
         return _committed(progress, event.tasks)
+
+    if isinstance(event, Refused):
+        return _refused(progress, event.tasks)
 
     if isinstance(event, Began):
         return _began(progress)
@@ -227,6 +236,32 @@ def _committed(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
         return _commit(progress, held)
 
     return _start(progress, ready)
+
+
+def _refused(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
+    """Fail what returned, and hold nothing back that waited for it."""
+    hopeless: list[int] = []
+    for task in tasks:
+        if progress.states[task] is TaskState.RETURNED:
+            _step(progress, task, TaskStep.REFUSE)
+            hopeless += _bar(progress, task)
+
+    progress.failed = True
+    progress.in_flight -= len(tasks)
+    held, progress.held = progress.held or (), None
+    return _commit(progress, (*held, *tasks, *_pass_over(progress, hopeless)))
+
+
+def _bar(progress: Progress, task: int) -> list[int]:
+    """Bar what depends on a task that ended long ago; return what can only be skipped now."""
+    hopeless: list[int] = []
+    for dependent in progress.plan.dependents[task]:
+        if not (progress.barred[dependent] or progress.undecided[dependent]):
+            hopeless.append(dependent)
+
+        progress.barred[dependent] = True
+
+    return hopeless
 
 
 def _start(progress: Progress, tasks: Iterable[int]) -> list[Decision]:

@@ -7,6 +7,8 @@ A task, in memory:
        │                 └───interrupt─────┘ └────raise───► raised ────commit──► failed
        └──────────────────skip───────────────────────────► passed_over ─commit─► skipped
 
+What returned and cannot be stored (its changes are larger than a row may be) has raised: returned ──refuse──► raised.
+
 *Ended* and *committed* are two things. A task that returned, raised or was passed over has ended: its outcome is known
 to the owner alone. Only when the store has it may anybody rely on it: a dependent, a caller, whoever waits for a slot.
 The states right of ``commit`` are final; nothing leads out of them.
@@ -49,6 +51,8 @@ class TaskStep(StrEnum):
     #: Something that it depends on failed or was skipped.
     SKIP = "skip"
     COMMIT = "commit"
+    #: The store refuses what it left.
+    REFUSE = "refuse"
 
 
 class RunState(StrEnum):
@@ -85,6 +89,7 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskStep], TaskState] = {
     (TaskState.RUNNING, TaskStep.RETURN): TaskState.RETURNED,
     (TaskState.RUNNING, TaskStep.RAISE): TaskState.RAISED,
     (TaskState.RUNNING, TaskStep.INTERRUPT): TaskState.READY,
+    (TaskState.RETURNED, TaskStep.REFUSE): TaskState.RAISED,
     (TaskState.RETURNED, TaskStep.COMMIT): TaskState.COMPLETED,
     (TaskState.RAISED, TaskStep.COMMIT): TaskState.FAILED,
     (TaskState.PASSED_OVER, TaskStep.COMMIT): TaskState.SKIPPED,

@@ -264,7 +264,7 @@ class Driver:
         if text == COMMIT and (lost := self._files.lost()):
             raise StoreUnavailable(
                 self._name,
-                f"{str(lost)!r} was removed or replaced while it was open; nothing is committed into what would be lost",
+                f"{str(lost)!r} was removed or replaced while it was open: a commit would be lost",
             )
 
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later can fail in between

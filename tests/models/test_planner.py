@@ -13,6 +13,7 @@ from penstock.workflows.planner import (
     Event,
     Interrupted,
     Progress,
+    Refused,
     Start,
     Started,
     decide,
@@ -109,6 +110,17 @@ class Runs(RuleBasedStateMachine):
 
         self.end = unit.end
         self.take(Committed(unit.tasks))
+
+    @precondition(lambda self: self.units and self.returned_in(self.units[0]))
+    @rule()
+    def refuse(self) -> None:
+        unit = self.units.pop(0)
+        self.failing |= self.returned_in(unit)
+        self.expected = expected(self.needs, self.failing)
+        self.take(Refused(unit.tasks))
+
+    def returned_in(self, unit: Commit) -> set[int]:
+        return {task for task in unit.tasks if self.progress.states[task] is TaskState.RETURNED}
 
     @precondition(lambda self: self.end is None)
     @rule()

@@ -11,7 +11,15 @@ from anyio.lowlevel import checkpoint
 
 from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.effects import Recorded, Start
-from penstock.runtime.errors import AppError, DefinitionError, InputError, RunFailed, RunNotFound, StoreUnavailable
+from penstock.runtime.errors import (
+    AppError,
+    DefinitionError,
+    InputError,
+    RunFailed,
+    RunNotFound,
+    StoreUnavailable,
+    WriteConflict,
+)
 from penstock.runtime.observe import Fact, RunFinished, RunStarted, TaskFinished
 from penstock.runtime.store.rows import run_number
 from penstock.runtime.store.runs import load_events, load_run
@@ -693,6 +701,51 @@ async def test_key_that_one_unit_has_twice_makes_one_run(machine: Machine, clock
     adopt()
     await clock.settle()
     assert (worker.statistics().started, worker.statistics().completed) == (1, 1)
+
+
+# -- what no row can hold ------------------------------------------------------------------------------------------
+
+
+async def test_task_whose_outcome_cannot_be_stored_fails(machine: Machine) -> None:
+    made = Workflow("large")
+    made.task(name="small")(lambda: {"size": 1})
+    made.task(name="large", dependencies=["small"])(lambda: {"data": "x"})
+    made.task(name="after", dependencies=["large"])(lambda: None)
+    made.task(name="beside", dependencies=["small"])(lambda: {"beside": True})
+    worker = await machine.open(made)
+    machine.faults.fail("run.step: before commit", after=2, error=WriteConflict("run.step", "string or blob too big"))
+    run = await worker.start(made)
+    with pytest.raises(RunFailed, match="what it left cannot be stored: string or blob too big; keep large data"):
+        await run.result()
+
+    assert {task.name: task.status for task in (await run.refresh()).tasks.values()} == {
+        "small": "completed",
+        "large": "failed",
+        "after": "skipped",
+        "beside": "failed",
+    }
+    assert await stored(machine, run) == []
+    assert (worker.statistics().tasks_failed, worker._owner.slots.taken) == (2, 0)
+
+
+async def test_run_whose_output_cannot_be_stored_fails(machine: Machine) -> None:
+    worker = await machine.open(lone())
+    machine.faults.fail("run.finish: before commit", error=WriteConflict("run.finish", "string or blob too big"))
+    run = await worker.start("lone")
+    with pytest.raises(RunFailed, match="cannot be stored"):
+        await run.result()
+
+    assert (run.status, worker._owner.slots.taken) == ("failed", 0)
+    assert await events(machine, run) == ["task_started only", "task_failed only", "run_failed"]
+
+
+async def test_run_of_which_nothing_can_be_stored_is_let_go(machine: Machine) -> None:
+    worker = await machine.open(lone())
+    machine.faults.fail("run.finish: before commit", error=WriteConflict("run.finish", "no"), times=None)
+    with pytest.raises(WriteConflict):
+        await (await worker.start("lone")).result()
+
+    assert (worker.is_idle, worker._owner.slots.taken, worker.statistics().uncommitted) == (True, 0, 0)
 
 
 # -- what bodies raise --------------------------------------------------------------------------------------------
