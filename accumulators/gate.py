@@ -22,12 +22,14 @@ class Inside:
 
     Attributes:
         firing: Name of the reactor in whose in-line firing the current code runs; None outside.
+        suspect: Held while a firing runs again that may be what ended the process.
     """
 
-    __slots__ = ("firing",)
+    __slots__ = ("firing", "suspect")
 
     def __init__(self) -> None:
         self.firing: str | None = None
+        self.suspect = asyncio.Lock()
 
 
 class Gate:

@@ -212,17 +212,12 @@ class Session:
         return problems
 
     async def _give_back(self) -> None:
-        """Leave what was taken over and never started as it was: a start that failed is no crash of what waits."""
-        if self._started or self.store.error is not None:
-            return
-
-        for domain in self.domains.values():
-            await domain.give_back()
-
-        await self.worker.drain(0.0)
+        """Stop what was taken over by a start that failed: that is no crash of what waits; the start's error counts."""
+        if not self._started:
+            await self._stop_parts()
 
     def _left(self, deadline: float) -> float:
-        return 0.0 if self._failure else max(0.0, deadline - self._clock.monotonic())
+        return 0.0 if self._failure or not self._started else max(0.0, deadline - self._clock.monotonic())
 
     async def _close_threads(self) -> None:
         """End the pool; a function that does not return cannot be stopped, only named."""

@@ -25,6 +25,7 @@ from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
+from penstock.reactors.reruns import Reruns
 from penstock.reactors.statistics import DomainStatistics
 from penstock.runtime.errors import AppError, LeaseLost, StateIncompatible, StoreError
 from penstock.runtime.observe import DomainLost, Observer, silent
@@ -164,29 +165,27 @@ class Domain:
         self._rows = state.inbox
         self._cuts.open(self._cutter, self.epoch)
 
-    async def give_back(self) -> None:
-        """Leave a domain that was opened and not started as it was: what is in flight in it has met no crash.
-
-        Raises:
-            StoreError: That could not be committed.
-        """
-        if self.epoch and self.lost is None:
-            unit = self._store.unit("give back")
-            checkpoints.fence(unit, self.name, self.shard, self.epoch, stopped=True)
-            await self._store.commit(unit)
-
     async def start(self, supervisor: Supervisor) -> None:
         """Go on: firings in flight first, then what is left in the inbox, then what is due, then what is new.
 
         Args:
             supervisor: Runs sources, polls, and the graphs that wait.
+
+        Raises:
+            StoreError: It could not be committed that firings are run again.
         """
+        flights = [(reactor, flight) for reactor in self.reactors.values() for flight in reactor.flying]
+        reruns = Reruns(flights, flush=self.flush, signal=self._signal, inside=self.gate.inside)
         for reactor in self.reactors.values():
             reactor.start(supervisor)
 
         for accumulator in self.accumulators.values():
             if (process := processor(accumulator)) is not None:
                 self._processors.append(supervisor.start(f"accumulator {accumulator.name} processing", process))
+
+        await reruns.run_first()
+        if reruns.suspects:
+            self._parts.append(supervisor.start(f"domain {self.name} firing again", reruns.run_suspects))
 
         await self._replay()
         self.inbox.open(self.epoch)

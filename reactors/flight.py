@@ -9,7 +9,7 @@ FIRST_DELAY = 0.5
 FACTOR = 2.0
 #: … and the tries after which the snapshot becomes a dead letter.
 MOST_ATTEMPTS = 5
-#: Deaths of the process that a firing takes part in; the last of them makes it a dead letter.
+#: Re-runs of a firing that the process may not survive; after the last of them it becomes a dead letter.
 MOST_CRASHES = 3
 
 
@@ -56,7 +56,8 @@ class Flight:
         bits: The inputs that made it fire; they count as new again when a newer value replaces it.
         done: Names of the graphs that are done.
         attempts: Failed tries.
-        crashes: How often the process died while it was in flight.
+        crashes: How often it was run again since the process died while it ran, with no try that ended.
+        counted: Whether this process has begun such a re-run, and it has not ended.
         written: Whether the store may hold a row of it.
         over: Whether it has ended; the row, if any, is to be deleted.
         idle: Whether none of its graphs runs: it waits to be tried again.
@@ -70,6 +71,7 @@ class Flight:
     __slots__ = (
         "attempts",
         "bits",
+        "counted",
         "crashes",
         "done",
         "firing",
@@ -91,6 +93,7 @@ class Flight:
         self.done: set[str] = set()
         self.attempts = 0
         self.crashes = 0
+        self.counted = False
         self.written = False
         self.over = False
         self.idle = self.yields = self.ripe = False

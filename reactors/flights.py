@@ -107,6 +107,10 @@ class Flights:
 
         for flight in self.flying.values():
             flight.ground()
+            if flight.counted:  # the process did not die of it
+                flight.counted = False
+                flight.crashes -= 1
+                self._ledger.track(flight)
 
     @property
     def running(self) -> int:
@@ -188,6 +192,7 @@ class Flights:
         if not self._current(flight):
             return
 
+        flight.counted, flight.crashes = False, 0  # the process has survived it
         errors = self._failed.pop(flight.firing.id)
         if errors:
             self._decide(flight, errors)
@@ -288,13 +293,25 @@ class Flights:
         """Put back a firing that was in flight when the process ended; one that ends processes is kept aside."""
         flight.slot.flight = flight
         self.flying[flight.firing.id] = flight
-        if flight.crashes >= MOST_CRASHES:
-            error = f"the process died {flight.crashes} times while this firing was in flight"
-            for subscriber in self.subscribers:
-                if subscriber.name not in flight.done:
-                    self._bury(flight, subscriber.name, error)
+        if flight.crashes < MOST_CRASHES:
+            flight.idle = True
+            return
 
-            self._drop(flight)
-        else:
-            flight.idle = flight.ripe = True
-            self._call(flight.slot)
+        error = f"the process died each of the {flight.crashes} times that this firing was run again"
+        for subscriber in self.subscribers:
+            if subscriber.name not in flight.done:
+                self._bury(flight, subscriber.name, error)
+
+        self._drop(flight)
+
+    def count(self, flight: Flight) -> None:
+        """Note that a firing is about to be run again; once, however often it is said."""
+        if self._current(flight) and not flight.counted:
+            flight.counted = True
+            flight.crashes += 1
+            self._ledger.track(flight)
+
+    def rerun(self, flight: Flight) -> None:
+        """Run a firing again that was put back, as soon as its reactor may; its count is committed."""
+        if self._current(flight):
+            self._ripen(flight)

@@ -472,8 +472,21 @@ class LiveReactor:
             self._due.slots[slot] = None
 
     def restore_flight(self, flight: Flight) -> None:
-        """Put back a firing that was in flight; it runs before anything else of its key."""
+        """Put back a firing that was in flight; ``rerun`` runs it, before anything else of its key."""
         self._flights.restore(flight)
+
+    @property
+    def flying(self) -> list[Flight]:
+        """The firings in flight."""
+        return list(self._flights.flying.values())
+
+    def count(self, flight: Flight) -> None:
+        """Note that a firing is about to be run again."""
+        self._flights.count(flight)
+
+    def rerun(self, flight: Flight) -> None:
+        """Run a firing again as soon as nothing keeps the reactor from it."""
+        self._flights.rerun(flight)
 
     def start(self, supervisor: Supervisor) -> None:
         """Fire from now on: first what was in flight, then the keys that are due."""

@@ -21,7 +21,6 @@ from penstock.runtime.store.domain_kinds import (
     MOVES,
     PUT_FIRING,
     PUT_STATE,
-    RAISE_CRASHES,
     STOP_DOMAIN,
     TAKE_DOMAIN,
     TRIM_LOG,
@@ -38,8 +37,6 @@ class DomainState(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Each write of this owner carries it.
     epoch: int
-    #: Whether the last owner stopped in order (also true when there was none).
-    clean: bool
     #: (component, key) → value.
     state: dict[tuple[str, str], bytes]
     #: In flight when the last owner ended, in the order in which they were started.
@@ -53,14 +50,10 @@ class DomainState(msgspec.Struct, frozen=True, kw_only=True):
 async def take_over(store: Store, domain: str, shard: int = 0, *, components: Collection[str]) -> DomainState:
     """Become the owner of a domain, and load what is stored of these components.
 
-    Rows of the components that lie under another domain's name move here. Unless the last owner stopped in order, each
-    firing in flight has its count of crashes raised. All of that is committed before this returns; whatever the last
-    owner still writes is refused.
+    Rows of the components that lie under another domain's name move here. All of that is committed before this returns;
+    whatever the last owner still writes is refused.
     """
     unit = store.unit("take over")
-    for component in sorted(components):
-        unit.add(RAISE_CRASHES, (domain, shard, component))
-
     for kind in MOVES:
         for component in sorted(components):
             unit.add(kind, (domain, shard, component))
@@ -72,7 +65,7 @@ async def take_over(store: Store, domain: str, shard: int = 0, *, components: Co
 
 async def load(store: Store, domain: str, shard: int, epoch: int, components: Collection[str]) -> DomainState:
     """Read what the owner of an epoch starts with."""
-    [(found, clean)] = await store.read(OWNED, domain=domain, shard=shard)
+    [found] = await store.read(OWNED, domain=domain, shard=shard)
     if found < epoch:
         raise InvariantError(f"domain {domain!r} has epoch {found}, was raised to {epoch}")
 
@@ -82,7 +75,6 @@ async def load(store: Store, domain: str, shard: int, epoch: int, components: Co
     log = await store.read(LOG_OF, domain=domain, shard=shard)
     return DomainState(
         epoch=epoch,
-        clean=clean,
         state={(component, key): value for component, key, value in state if component in components},
         firings=[row for row in firings if row.reactor in components],
         inbox=[row for row in inbox if row.accumulator in components],
@@ -164,10 +156,9 @@ def add_letter(unit: Unit, row: LetterRow) -> None:
 # -- reading: the selects are in ``queries`` --------------------------------------------------------------------
 
 
-def decode_owned(row: Values) -> tuple[int, bool]:
-    """Return (epoch, clean)."""
-    epoch, clean = cast("tuple[int, int]", row)
-    return epoch, bool(clean)
+def decode_owned(row: Values) -> int:
+    """Return the epoch."""
+    return cast("tuple[int]", row)[0]
 
 
 def decode_state(row: Values) -> tuple[str, str, bytes]:

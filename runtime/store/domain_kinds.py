@@ -47,10 +47,6 @@ TAKE_DOMAIN = Kind(
     alone=True,
 )
 
-# Runs before TAKE_DOMAIN, which forgets whether the last owner stopped in order; committed before a firing is run
-# again, so that a firing that kills the process is counted. Scans firings: only what is in flight is in there.
-RAISE_CRASHES = Kind(name="raise crashes", rank=0, columns=("domain", "shard", "component"), alone=True)
-
 # All four run in the transaction of TAKE_DOMAIN: nobody sees the rows under neither name. Index: the primary keys, and
 # inbox_accumulator.
 MOVE_STATE = Kind(name="move state", rank=0, columns=("domain", "shard", "component"), alone=True)

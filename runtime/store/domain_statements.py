@@ -42,27 +42,16 @@ def take_domain(given: CTE) -> ClauseElement:
     domains = schema.DOMAINS
     epoch = select(func.coalesce(func.max(domains.c.epoch), ZERO) + ONE).scalar_subquery()
     statement = insert(domains).from_select(
-        ["domain", "shard", "owner", "epoch", "clean"],
-        select(given.c.domain, given.c.shard, given.c.owner, epoch, true()).where(true()),
+        ["domain", "shard", "owner", "epoch"],
+        select(given.c.domain, given.c.shard, given.c.owner, epoch).where(true()),
     )
     changes = {
         "owner": statement.excluded.owner,
         "epoch": statement.excluded.epoch,
-        "clean": domains.c.stopped_at.is_not(None),
         "stopped_at": null(),
     }
     statement = statement.on_conflict_do_update(index_elements=["domain", "shard"], set_=changes)
     return statement.returning(domains.c.epoch)
-
-
-def raise_crashes(given: CTE) -> ClauseElement:
-    """Count a crash for each firing that was in flight when its owner died."""
-    firings, domains = schema.FIRINGS, schema.DOMAINS
-    stopped = exists().where(
-        domains.c.domain == firings.c.domain, domains.c.shard == firings.c.shard, domains.c.stopped_at.is_not(None)
-    )
-    mine = tuple_(firings.c.reactor, firings.c.shard).in_(select(given.c.component, given.c.shard))
-    return update(firings).where(mine, ~stopped).values(crashes=firings.c.crashes + ONE)
 
 
 def move(table: Table, component: str, identity: tuple[str, ...]) -> Build:
@@ -119,7 +108,6 @@ STATEMENTS: Mapping[Kind, Build] = {
     domain_kinds.FENCE_DOMAIN: lambda given: hold(schema.DOMAINS, given),
     domain_kinds.STOP_DOMAIN: stop_domain,
     domain_kinds.TAKE_DOMAIN: take_domain,
-    domain_kinds.RAISE_CRASHES: raise_crashes,
     domain_kinds.PUT_STATE: lambda given: put(schema.STATE, given),
     domain_kinds.DROP_STATE: lambda given: drop(schema.STATE, given),
     domain_kinds.PUT_FIRING: lambda given: put(schema.FIRINGS, given),

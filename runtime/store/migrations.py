@@ -31,7 +31,7 @@ FOUNDATION = Migration(
              id {numbered}, pid {integer} NOT NULL, started_at {integer} NOT NULL, stopped_at {integer})""",
         """CREATE TABLE domains (
              domain TEXT NOT NULL, shard {integer} NOT NULL, owner {integer}, epoch {integer} NOT NULL,
-             clean BOOLEAN NOT NULL, lease_until {integer}, stopped_at {integer},
+             lease_until {integer}, stopped_at {integer},
              PRIMARY KEY (domain, shard)){clustered}""",
         """CREATE TABLE state (
              domain TEXT NOT NULL, shard {integer} NOT NULL, component TEXT NOT NULL, key TEXT NOT NULL,

@@ -60,7 +60,7 @@ OWNED = and_(RUNS.c.owner == bindparam("owner"), RUNS.c.finished_at.is_(None))
 WAITING = COMMANDS.c.status == literal_column("'waiting'")
 
 QUERIES: Mapping[str, ClauseElement] = {
-    "domain": of_domain(DOMAINS, "epoch", "clean"),
+    "domain": of_domain(DOMAINS, "epoch"),
     "state of a domain": of_domain(STATE, "component", "key", "value"),
     "firings of a domain": of_domain(
         FIRINGS,

@@ -26,7 +26,7 @@ NODES = Table(
     Column("stopped_at", BigInteger),
 )
 
-#: Who owns a domain. ``clean``: the owner before this one stopped in order.
+#: Who owns a domain. ``stopped_at``: when it stopped in order.
 DOMAINS = Table(
     "domains",
     METADATA,
@@ -34,7 +34,6 @@ DOMAINS = Table(
     Column("shard", BigInteger, primary_key=True),
     Column("owner", BigInteger),
     Column("epoch", BigInteger, nullable=False),
-    Column("clean", Boolean, nullable=False),
     Column("lease_until", BigInteger),
     Column("stopped_at", BigInteger),
 )

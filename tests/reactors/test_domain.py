@@ -172,35 +172,6 @@ async def test_a_graph_that_is_gone_is_ignored_and_told(tmp_path: Path) -> None:
     assert [fact.what for fact in world.facts(StateIgnored)] == ["graph 'quick'"]  # type: ignore[attr-defined]
 
 
-async def test_a_firing_that_ends_the_process_again_and_again_becomes_a_dead_letter(tmp_path: Path) -> None:
-    graph = Graph(seconds=5.0)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
-        world.offer("alpha", 1.0)
-        for _ in range(3):
-            await world.advance(1.0)
-            assert world.reactor.statistics().in_flight == 1
-            await world.restart()
-
-        await world.advance(10.0)
-        [letter] = await world.letters()
-        assert world.reactor.statistics().in_flight == 0
-
-    assert (letter.part, letter.position) == ("graph", "r:1-1")
-    assert "died 3 times" in letter.error
-    assert graph.firings == []
-
-
-async def test_an_orderly_stop_counts_no_crash(tmp_path: Path) -> None:
-    graph = Graph(seconds=50.0, effect=value)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
-        world.offer("alpha", 1.0)
-        for _ in range(5):
-            await world.restart(crash=False)
-
-        await world.advance(60.0)
-        assert await world.effects() == ["1.0"]
-
-
 async def test_a_stop_waits_for_the_graphs_that_run(tmp_path: Path) -> None:
     graph = Graph(seconds=5.0, effect=value)
     world = World(tmp_path, [Reactor("r", [alpha])], [graph])

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.components import components
 from penstock.reactors.domain import Domain
@@ -50,8 +51,10 @@ class Graph:
         effect: Callable[[Firing], str | None] = lambda _: None,
         seconds: float | None = None,
         before: Callable[[Firing], None] = lambda _: None,
+        reactor: str | None = None,
     ) -> None:
         self.name = name
+        self.reactor = reactor
         self.is_async = seconds is not None
         self.firings: list[Firing] = []
         self.effect = effect
@@ -169,6 +172,7 @@ class World:
         )
         self.carry = RunCarry(self.store)
         self.threads = Threads("world", 2, activity=self.clock.activity)
+        inside = Inside()
         self.domains = [
             Domain(
                 component,
@@ -177,6 +181,7 @@ class World:
                 threads=self.threads,
                 carry=self.carry,
                 observer=self.told.append,
+                inside=inside,
                 **self.options,  # type: ignore[arg-type]
             )
             for component in components(self.definitions, self.more)
@@ -184,7 +189,7 @@ class World:
         for graph in self.graphs:
             graph.scheduler = self.scheduler
             subscriber: Subscriber = graph
-            self.reactor.subscribe(subscriber)
+            self.reactor_of(graph).subscribe(subscriber)
 
         self._begun = asyncio.Event()
         self._end = asyncio.Event()
@@ -242,6 +247,11 @@ class World:
         await self.threads.close()
         self.scheduler.close()
 
+    async def flush(self) -> None:
+        """Commit what is new."""
+        for domain in self.domains:
+            await domain.flush()
+
     async def advance(self, seconds: float = 0.0) -> None:
         await self.clock.advance(seconds)
 
@@ -254,6 +264,10 @@ class World:
     @property
     def reactor(self) -> LiveReactor:
         return next(iter(self.domains[0].reactors.values()))
+
+    def reactor_of(self, graph: Graph) -> LiveReactor:
+        named = (domain.reactors.get(graph.reactor or "") for domain in self.domains)
+        return next(filter(None, named), self.reactor)
 
     def accumulator(self, name: str) -> LiveAccumulator:
         return next(domain.accumulators[name] for domain in self.domains if name in domain.accumulators)

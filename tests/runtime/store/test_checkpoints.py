@@ -43,13 +43,13 @@ async def push(store: Store, *payloads: bytes, accumulator: str = "orders") -> l
     return unit.results
 
 
-async def test_a_new_domain_is_empty_and_clean(store: Store) -> None:
-    assert await take(store) == DomainState(epoch=1, clean=True, state={}, firings=[], inbox=[], log=[])
+async def test_a_new_domain_is_empty(store: Store) -> None:
+    assert await take(store) == DomainState(epoch=1, state={}, firings=[], inbox=[], log=[])
 
 
 async def test_a_cut_comes_back_whole(store: Store) -> None:
     owner = await take(store)
-    row = firing(key="X", done='["maker"]', attempts=2)
+    row = firing(key="X", done='["maker"]', attempts=2, crashes=1)
     unit = store.unit("cut")
     checkpoints.fence(unit, "d", 0, owner.epoch)
     checkpoints.put_state(unit, "d", 0, "orders", "X", b"\x00\xff")
@@ -71,7 +71,7 @@ async def test_none_forgets_a_value(store: Store) -> None:
     checkpoints.put_state(unit, "d", 0, "orders", "", None)
     checkpoints.drop_firing(unit, "d", 0, "market:1-1")
     await store.commit(unit)
-    assert await take(store) == DomainState(epoch=2, clean=False, state={}, firings=[], inbox=[], log=[])
+    assert await take(store) == DomainState(epoch=2, state={}, firings=[], inbox=[], log=[])
 
 
 async def test_what_a_unit_appends_outlives_what_it_trims(store: Store) -> None:
@@ -140,17 +140,6 @@ async def test_consuming_takes_only_what_was_consumed(store: Store) -> None:
 # -- owners ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_crash_is_counted_at_each_take_over_and_an_orderly_stop_is_not(store: Store) -> None:
-    await cut(store, (await take(store)).epoch)
-    second = await take(store)
-    third = await take(store)
-    assert [(owner.clean, owner.firings[0].crashes) for owner in (second, third)] == [(False, 1), (False, 2)]
-    await cut(store, third.epoch, stopped=True)
-    fourth = await take(store)
-    assert (fourth.clean, fourth.firings[0].crashes) == (True, 0)  # the cut wrote the firing as the owner knew it
-    assert (await take(store)).clean is False
-
-
 async def test_rows_of_a_component_follow_it_to_a_domain_of_another_name(store: Store) -> None:
     old = await take(store, "d")
     await cut(store, old.epoch)
@@ -161,7 +150,6 @@ async def test_rows_of_a_component_follow_it_to_a_domain_of_another_name(store: 
     await store.commit(unit)
     new = await take(store, "e")
     assert (new.state, len(new.firings), len(new.inbox), len(new.log)) == ({("orders", ""): b"v"}, 1, 1, 1)
-    assert new.firings[0].crashes == 1
     assert (await take(store, "d", (*PARTS, "elsewhere"))).state == {("orders", ""): b"v", ("elsewhere", ""): b"stays"}
 
 
