@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from penstock.runtime.errors import TaskFailed, WriteConflict
+from penstock.runtime.errors import TaskFailed
 from penstock.runtime.store.rows import RunRow, TaskRow, run_name
 from penstock.workflows.delta import Delta, delta_from_text, delta_to_text
 from penstock.workflows.events import Event, Kind
@@ -222,8 +222,8 @@ class LiveRun:
         """Note that outcomes are stored; return how many bodies had run for them."""
         return sum(self.endings.pop(task, None) is not None for task in commit.tasks)
 
-    def refuse(self, tasks: Sequence[int], error: WriteConflict) -> bool:
-        """Make failures of the outcomes that no row can hold; return whether there was one."""
+    def refuse(self, tasks: Sequence[int], reason: str) -> bool:
+        """Make failures of the outcomes that cannot be stored; return whether there was one."""
         refused = False
         for task in tasks:
             ending = self.endings.get(task)
@@ -233,7 +233,7 @@ class LiveRun:
                 failed = TaskFailed(
                     self.workflow,
                     self.definition.plan.names[task],
-                    f"what it left cannot be stored: {error.reason}; keep large data elsewhere, and its place here",
+                    f"what it left cannot be stored: {reason}; keep large data elsewhere, and its place here",
                 )
                 self.ended(task, msgspec.structs.replace(ending, outcome=Failure(failed)))
                 refused = True

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
+from penstock.runtime.foreign import error_text
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow
 from penstock.runtime.store.runs import insert_run, release_run
@@ -157,16 +158,29 @@ class Owner:
 
     def _commit(self, live: LiveRun, commit: Commit) -> None:
         unit = self._store.unit("run.step" if commit.end is None else "run.finish")
-        end = write_decision(unit, live, commit, self._clock.now())
-        self._submit(unit, partial(self._committed, live, commit, end))
+        try:
+            end = write_decision(unit, live, commit, self._clock.now())
+        # the output cannot be brought together: a run that would never end would hold its slots for ever
+        except Exception as error:  # noqa: BLE001
+            self._give_up(live, commit, error)
+        else:
+            self._submit(unit, partial(self._committed, live, commit, end))
+
+    def _give_up(self, live: LiveRun, commit: Commit, error: Exception) -> None:
+        """Fail the tasks whose outcome cannot be stored, so that this is stored; let the run go if that was tried."""
+        reason = error.reason if isinstance(error, WriteConflict) else error_text(error)
+        if live.refuse(commit.tasks, reason):
+            self._carry_out(live, decide(live.progress, Refused(commit.tasks)))
+        else:
+            self.slots.give_back(live.committed(commit))
+            self._let_go(live, error)
 
     def _committed(
         self, live: LiveRun, commit: Commit, end: RunRow | None, _unit: Unit, error: StoreError | None
     ) -> None:
         self.uncommitted -= 1
-        if isinstance(error, WriteConflict) and live.gone is None and live.refuse(commit.tasks, error):
-            # no row can hold what a task left: it failed, and that is stored instead
-            self._carry_out(live, decide(live.progress, Refused(commit.tasks)))
+        if isinstance(error, WriteConflict) and live.gone is None:
+            self._give_up(live, commit, error)
         else:
             self.slots.give_back(live.committed(commit))
             if error is not None:

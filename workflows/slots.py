@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
-import msgspec
-
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
@@ -159,7 +157,8 @@ class Slots:
         live = execution.live
         try:
             text = live.context_of(execution.task, execution.started_at)
-        except (msgspec.DecodeError, RecursionError) as error:  # a damaged row fails its run, not the app
+        # a damaged row, or a mistake of ours, fails its run: a slot that never came back would stop the others as well
+        except Exception as error:  # noqa: BLE001
             return Failure(error)
 
         return await attempt(execution.definition, text, self._threads)

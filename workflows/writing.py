@@ -21,13 +21,15 @@ from penstock.workflows.states import RunState, TaskState
 
 def write_decision(unit: Unit, live: LiveRun, commit: Commit, now: datetime) -> RunRow | None:
     """Put the outcomes of tasks, and the end of the run, into a unit; return the row of the ended run."""
+    # first: when it cannot be made, nothing is changed
+    output = live.output(now) if commit.end is RunState.COMPLETED else None
     for task in commit.tasks:
         row = live.task_row(task, now)
         live.rows[task] = row
         put_task(unit, row)
         _note(live, task, row)
 
-    end = None if commit.end is None else _end(unit, live, commit.end, now)
+    end = None if commit.end is None else _end(unit, live, commit.end, output, now)
     if end is None:
         fence_run(unit, live.number, live.created.epoch)
 
@@ -75,9 +77,8 @@ def _note(live: LiveRun, task: int, row: TaskRow) -> None:
     live.events.append(event)
 
 
-def _end(unit: Unit, live: LiveRun, state: RunState, now: datetime) -> RunRow:
+def _end(unit: Unit, live: LiveRun, state: RunState, output: str | None, now: datetime) -> RunRow:
     completed = state is RunState.COMPLETED
-    output = live.output(now) if completed else None
     error = None if completed else "; ".join(f"task {name!r}: {text}" for name, text in live.failures().items())
     finish_run(unit, live.number, live.created.epoch, status=state, output=output, error=error, finished_at=now)
     live.events.append(Event(event="run_completed" if completed else "run_failed", at=now, reason=error))

@@ -95,6 +95,8 @@ CATCHES_ALL = {
     "runtime/supervise.py": "what it supervises is user code",
     "runtime/threads.py": "a thread is a bridge: whatever a function raises goes to who waits for it",
     "workflows/execution.py": "a task body is user code",
+    "workflows/owner.py": "an output that cannot be brought together fails its run, which would never end otherwise",
+    "workflows/slots.py": "a context that cannot be brought together fails its run alone, and gives its slot back",
 }
 
 #: Exceptions that are not in the tree of runtime/errors.py.

@@ -739,6 +739,27 @@ async def test_run_whose_output_cannot_be_stored_fails(machine: Machine) -> None
     assert await events(machine, run) == ["task_started only", "task_failed only", "run_failed"]
 
 
+@pytest.mark.parametrize("last", ["", "left right"])
+async def test_run_whose_contexts_cannot_be_brought_together_fails(machine: Machine, last: str) -> None:
+    made = Workflow("apart")
+
+    def damage() -> None:
+        assert machine.worker is not None
+        for live in machine.worker._owner.live.values():
+            live.created = msgspec.structs.replace(live.created, input="{")
+
+    made.task(name="left")(damage)
+    made.task(name="right", dependencies=[])(lambda: {"x": 1})
+    if last:
+        made.task(name="last", dependencies=last.split())(lambda: None)
+
+    run = await (await machine.open(made)).start(made)
+    with pytest.raises(RunFailed, match="Input data was truncated"):
+        await run.result()
+
+    assert (run.status, await stored(machine, run)) == ("failed", [])
+
+
 async def test_run_of_which_nothing_can_be_stored_is_let_go(machine: Machine) -> None:
     worker = await machine.open(lone())
     machine.faults.fail("run.finish: before commit", error=WriteConflict("run.finish", "no"), times=None)
