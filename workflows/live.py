@@ -66,6 +66,7 @@ class LiveRun:
         endings: By position: how the bodies ended that are not committed yet.
         rows: By position: the tasks that are committed, or known to run.
         events: What happened since the last decision was written.
+        begun: Whether its owner has taken it in hand.
         end: The row of the ended run, once that is committed.
         gone: Why this owner has nothing to do with the run any more.
         waiters: Woken when the run has ended or gone.
@@ -78,6 +79,7 @@ class LiveRun:
         "_merger",
         "_outputs",
         "_unread",
+        "begun",
         "cause",
         "created",
         "definition",
@@ -106,6 +108,7 @@ class LiveRun:
         self.rows: dict[int, TaskRow] = {}
         self.endings: dict[int, Ending] = {}
         self.events: list[Event] = []
+        self.begun: bool = False
         self.end: RunRow | None = None
         self.gone: BaseException | None = None
         #: The error of the first task that failed in this process.

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from penstock.runtime.clock import Clock
 from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
 from penstock.runtime.foreign import error_text
 from penstock.runtime.scheduler import Scheduler
@@ -63,11 +64,11 @@ class Owner:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self.live: dict[int, LiveRun] = {}
-        self.uncommitted = 0
+        self.uncommitted: int = 0
         #: Runs that were written and of which no commit was told: it failed, or its acknowledgement was lost. Should
         #: a later unit find the key of one of them taken by that very run, it is ours, and nobody else executes it.
         self._doubtful: dict[int, LiveRun] = {}
-        self.slots = Slots(
+        self.slots: Slots = Slots(
             limit,
             scheduler=scheduler,
             threads=threads,
@@ -76,10 +77,10 @@ class Owner:
             ended=self._body_ended,
             long=self._note_long,
         )
-        self._store = store
-        self._scheduler = scheduler
-        self._clock = scheduler.clock
-        self._tally = tally
+        self._store: Store = store
+        self._scheduler: Scheduler = scheduler
+        self._clock: Clock = scheduler.clock
+        self._tally: Tally = tally
         self._at_rest: list[asyncio.Future[None]] = []
         self._without_runs: list[asyncio.Future[None]] = []
 
@@ -107,6 +108,8 @@ class Owner:
         # here and not where the caller waits: it may have been cancelled, and the run is durable all the same
         if error is None:
             self.adopt_new(unit, [live])
+        elif isinstance(error, WriteConflict):
+            self._doubtful.pop(live.number, None)  # this one is certain
 
         if error is not None and not created.done():
             created.set_exception(error)
@@ -132,7 +135,8 @@ class Owner:
         inserted = [live for live in created if live.number not in unit.existing]
         holders = dict.fromkeys(unit.existing.values())
         earlier = [self._doubtful.pop(number) for number in holders if number in self._doubtful]
-        new = [live for live in (*inserted, *earlier) if live.created.owner is not None]
+        # whoever came with the same key while this unit was not told yet has taken the run in hand already
+        new = [live for live in (*inserted, *earlier) if live.created.owner is not None and not live.begun]
         for live in new:
             self._tally.started(live)
 
@@ -142,7 +146,8 @@ class Owner:
         """Begin, or go on with, runs that are this owner's now."""
         for live in runs:
             # a run can be seen unfinished in the store just before its creation is acknowledged here
-            if self.live.setdefault(live.number, live) is live:
+            if self.live.setdefault(live.number, live) is live and not live.begun:
+                live.begun = True
                 self._carry_out(live, decide(live.progress, Began()))
 
         self.slots.fill()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
+from penstock.runtime.clock import Clock
 from penstock.runtime.effects import Recorded
 from penstock.runtime.errors import AppError, DefinitionError
 from penstock.runtime.observe import Observer, silent
@@ -46,12 +47,12 @@ class Worker:
         max_concurrent_tasks: int = 64,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        self._store = store
-        self._clock = scheduler.clock
+        self._store: Store = store
+        self._clock: Clock = scheduler.clock
         self._definitions: dict[str, Definition] = {}
         self._parked: dict[int, str] = {}
-        self._tally = Tally(observer)
-        self._owner = Owner(
+        self._tally: Tally = Tally(observer)
+        self._owner: Owner = Owner(
             store, scheduler, threads, self._tally, limit=max_concurrent_tasks, on_error=on_error or _report
         )
 

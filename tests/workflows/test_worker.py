@@ -692,6 +692,20 @@ async def test_status_that_does_not_exist_is_refused_with_those_that_do(machine:
     assert [run.id async for run in worker.runs(status="completed")] == []
 
 
+async def test_run_that_another_commit_took_in_hand_begins_once(machine: Machine, clock: VirtualClock) -> None:
+    worker = await machine.open(lone())
+    assert machine.store is not None
+    unit = machine.store.unit("cut")
+    adopt = worker.write(unit, [Recorded(key="k", effect=Start(workflow="lone", input="{}"))])
+    await machine.store.commit(unit)
+    run = await worker.start("lone", key="k")
+    adopt()
+    await run.result()
+    adopt()
+    await clock.settle()
+    assert (run.id, worker.statistics().started, worker.statistics().completed) == ("1-1", 1, 1)
+
+
 async def test_key_that_one_unit_has_twice_makes_one_run(machine: Machine, clock: VirtualClock) -> None:
     worker = await machine.open(lone())
     assert machine.store is not None
