@@ -78,6 +78,7 @@ from penstock.runtime.variables import (
 from penstock.wiring import Part as Part
 from penstock.workflows.context import Context as Context
 from penstock.workflows.run import Run as Run, TaskRun as TaskRun
+from penstock.workflows.states import RunStatus as RunStatus
 from penstock.workflows.workflow import Workflow as Workflow, task as task
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "RunFailed",
     "RunNotFound",
     "RunParked",
+    "RunStatus",
     "SchemaVersionError",
     "Source",
     "SourceError",

@@ -28,6 +28,7 @@ from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.wiring import Part, wire
 from penstock.workflows.run import Run
+from penstock.workflows.states import RunStatus
 from penstock.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -265,9 +266,13 @@ class App:
         return await run.result()
 
     def runs(
-        self, workflow: Workflow | str | None = None, status: str | None = None, limit: int | None = None
+        self, workflow: Workflow | str | None = None, status: RunStatus | None = None, limit: int | None = None
     ) -> AsyncIterator[Run]:
-        """Iterate over the runs in the store, newest first."""
+        """Iterate over the runs in the store, newest first.
+
+        Raises:
+            AppError: There is no such status.
+        """
         name = workflow.name if isinstance(workflow, Workflow) else workflow
         return self._open.worker.runs(workflow=name, status=status, limit=limit)
 

@@ -6,7 +6,7 @@ the next step at once when a task ends, and writes it through to the store befor
 
 from penstock.workflows.context import Context as Context
 from penstock.workflows.run import Run as Run, TaskRun as TaskRun
-from penstock.workflows.states import RunState as RunState, TaskState as TaskState
+from penstock.workflows.states import RunState as RunState, RunStatus as RunStatus, TaskState as TaskState
 from penstock.workflows.tally import WorkerStatistics as WorkerStatistics
 from penstock.workflows.task import Task as Task
 from penstock.workflows.worker import Worker as Worker
@@ -16,6 +16,7 @@ __all__ = [
     "Context",
     "Run",
     "RunState",
+    "RunStatus",
     "Task",
     "TaskRun",
     "TaskState",

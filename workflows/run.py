@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 from typing_extensions import override
@@ -10,7 +10,7 @@ from typing_extensions import override
 from penstock.runtime.errors import AppError, RunFailed, RunParked
 from penstock.runtime.store.rows import RunRow, run_name
 from penstock.workflows.live import LiveRun
-from penstock.workflows.states import FINAL_RUNS, RunState, TaskState
+from penstock.workflows.states import FINAL_RUNS, RunState, RunStatus, TaskState
 from penstock.workflows.values import mapping_from_text
 
 
@@ -64,12 +64,13 @@ class Run:
         return self._stored.workflow
 
     @property
-    def status(self) -> str:
+    def status(self) -> RunStatus:
         """``running``, ``completed``, ``failed``, ``quarantined``, or ``parked`` until there is code that fits it."""
         if self._parked is not None:
             return RunState.PARKED.value
 
-        return self._live.status.value if self._live is not None else self._stored.status
+        status = self._stored.status if self._live is None else self._live.status.value
+        return cast("RunStatus", status)
 
     @property
     def input(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ The states right of ``commit`` are final; nothing leads out of them.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from penstock.runtime.errors import AppError
 
@@ -67,6 +68,10 @@ class RunState(StrEnum):
     QUARANTINED = "quarantined"
     #: Waits, untouched, for code that fits it. Never stored: the next start of the app decides anew.
     PARKED = "parked"
+
+
+#: The same for type checkers, as the texts that people write and see.
+RunStatus = Literal["running", "completed", "failed", "quarantined", "parked"]
 
 
 def run_state(status: str) -> RunState:
