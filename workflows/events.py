@@ -45,11 +45,3 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 def events_to_text(events: Sequence[Event]) -> str:
     """Return events as they are stored."""
     return to_text(events)
-
-
-_decoder = msgspec.json.Decoder(list[Event])
-
-
-def events_from_text(text: str) -> list[Event]:
-    """Return the events of one decision."""
-    return _decoder.decode(text)

@@ -58,31 +58,6 @@ class Plan:
         """Return how many tasks a task comes after."""
         return self.ancestors[task].bit_count()
 
-    @property
-    def roots(self) -> tuple[str, ...]:
-        """The tasks that wait for nothing."""
-        return tuple(self.names[at] for at in self.root_positions)
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        """The tasks that nothing waits for."""
-        return tuple(name for name, wait in zip(self.names, self.dependents, strict=True) if not wait)
-
-    @property
-    def levels(self) -> tuple[tuple[str, ...], ...]:
-        """The tasks by the length of the longest way to them."""
-        depth: list[int] = []
-        for needs in self.dependencies:
-            depth.append(1 + max((depth[need] for need in needs), default=-1))
-
-        named = list(zip(self.names, depth, strict=True))
-        return tuple(tuple(name for name, own in named if own == level) for level in range(max(depth, default=-1) + 1))
-
-    def parallel(self, first: str, second: str) -> bool:
-        """Tell whether neither of two tasks comes after the other."""
-        left, right = self.position[first], self.position[second]
-        return left != right and not (self.ancestors[left] >> right | self.ancestors[right] >> left) & 1
-
 
 def topological(needs: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the names in the order of the mapping, as far as what they need allows; those in a cycle are left out.

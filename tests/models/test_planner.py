@@ -3,7 +3,6 @@
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from penstock.workflows.invariants import check_progress
 from penstock.workflows.plan import Plan
 from penstock.workflows.planner import (
     Began,
@@ -20,6 +19,7 @@ from penstock.workflows.planner import (
 )
 from penstock.workflows.states import FINAL, RunState, TaskState
 from penstock.workflows.task import Task
+from tests.workflows.invariants import check_progress
 from tests.workflows.strategies import dependencies
 
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from penstock.runtime.store.rows import RunRow, TaskRow
-from penstock.workflows.invariants import check_progress, check_run
 from penstock.workflows.planner import Progress
 from penstock.workflows.states import RunState, TaskState
+from tests.workflows.invariants import check_progress, check_run
 from tests.workflows.test_planner import plan_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,10 +14,10 @@ from penstock.runtime.store.runs import load_run
 from penstock.testing.clock import VirtualClock
 from penstock.testing.faults import FaultPoints
 from penstock.workflows.context import Context
-from penstock.workflows.invariants import check_run
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
 from tests.workflows.conftest import Machine
+from tests.workflows.invariants import check_run
 
 
 class Bodies:

@@ -26,13 +26,16 @@ from penstock.runtime.store.runs import load_events, load_run
 from penstock.testing.clock import VirtualClock
 from penstock.testing.crash import Crash
 from penstock.workflows.context import Context
-from penstock.workflows.events import events_from_text
+from penstock.workflows.events import Event
 from penstock.workflows.execution import traceback_text
-from penstock.workflows.invariants import check_run
 from penstock.workflows.run import Run
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
 from tests.workflows.conftest import Machine
+from tests.workflows.invariants import check_run
+
+#: The events of one decision.
+PACKED = msgspec.json.Decoder(list[Event])
 
 
 class Order(msgspec.Struct):
@@ -66,7 +69,7 @@ async def events(machine: Machine, run: Run) -> list[str]:
     """The names of the events of a run, with their tasks."""
     assert machine.store is not None
     rows = await load_events(machine.store, run_number(run.id))
-    found = [event for row in rows for event in events_from_text(row.events)]
+    found = [event for row in rows for event in PACKED.decode(row.events)]
     return [f"{event.event} {event.task}" if event.task else event.event for event in found]
 
 
@@ -279,7 +282,7 @@ async def test_failure_in_the_store_has_the_traceback(machine: Machine) -> None:
 
     assert machine.store is not None
     (row,) = await load_events(machine.store, run_number(run.id))
-    failed = events_from_text(row.events)[1]
+    failed = PACKED.decode(row.events)[1]
     assert failed.event == "task_failed"
     assert failed.traceback is not None
     assert "in body" in failed.traceback

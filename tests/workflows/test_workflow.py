@@ -383,12 +383,11 @@ def test_types_may_be_local_to_the_function_that_declares() -> None:
 # -- the plan --------------------------------------------------------------------------------------------------
 
 
-def test_diamond_has_levels_roots_and_leaves() -> None:
+def test_diamond_has_a_root_a_leaf_and_ancestors() -> None:
     plan = workflow_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}).plan()
-    assert plan.levels == (("a",), ("b", "c"), ("d",))
-    assert (plan.roots, plan.leaves) == (("a",), ("d",))
-    assert plan.parallel("b", "c")
-    assert not plan.parallel("a", "d")
+    assert (plan.root_positions, plan.single_leaf) == ((0,), 3)
+    assert plan.ancestors == (0b0000, 0b0001, 0b0001, 0b0111)
+    assert plan.dependents == ((1, 2), (3,), (3,), ())
 
 
 # -- input -----------------------------------------------------------------------------------------------------
