@@ -16,7 +16,7 @@ MIGRATIONS = Table(
     Column("applied_at", BigInteger, nullable=False),
 )
 
-#: One row per start of a serving process; its number is never used again.
+#: One row per start of a serving process; its number is never used again. ``stopped_at``: when it ended in order.
 NODES = Table(
     "nodes",
     METADATA,

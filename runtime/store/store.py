@@ -195,8 +195,12 @@ class Store:
 
         self._closed = True
         await self._writer.drain()
+        in_order = self.node and self._writer.error is None
         self._writer.refuse(closed(self.url))
         self._activity.leave()
+        if in_order:
+            self._engine.hand_over(leaving(self.node, to_micros(self.scheduler.clock.now())), unheard)
+
         try:
             await self._engine.close()
         finally:
@@ -223,6 +227,17 @@ def serving(engine: Engine, now: int, faults: Callable[[str], None] | None) -> P
     outcome = yield "SELECT max(id) FROM nodes"
     yield COMMIT
     return int(str(outcome.rows[0][0]))
+
+
+def leaving(node: int, now: int) -> Program[None]:
+    """Note that a start has ended in order: one without this note died."""
+    yield BEGIN
+    yield f"UPDATE nodes SET stopped_at = {now} WHERE id = {node}"
+    yield COMMIT
+
+
+def unheard(_result: None, _error: BaseException | None) -> None:
+    """Let a note be lost that is for people alone."""
 
 
 def visiting(engine: Engine) -> Program[int]:

@@ -178,6 +178,14 @@ async def test_the_lock_is_free_after_close_and_the_number_is_new(open_store: Op
     assert numbers == [1, 2, 3]
 
 
+async def test_a_start_notes_when_it_ended_in_order(open_store: OpenStore, url: str, clock: VirtualClock) -> None:
+    store = await open_store()
+    await clock.advance(60.0)
+    await store.close()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("SELECT id, stopped_at - started_at FROM nodes").fetchall() == [(1, 60_000_000)]
+
+
 async def test_run_ids_grow_over_restarts(open_store: OpenStore) -> None:
     ids: list[int] = []
     for _ in range(2):
