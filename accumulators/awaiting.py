@@ -41,8 +41,12 @@ class Queued:
         pushed: bool = False,
         error: Exception | None = None,
     ) -> None:
-        self.payload, self.position, self.partition = payload, position, partition
-        self.row, self.pushed, self.error = row, pushed, error
+        self.payload: object = payload
+        self.position: Position | None = position
+        self.partition: str = partition
+        self.row: int = row
+        self.pushed: bool = pushed
+        self.error: Exception | None = error
 
 
 class AwaitingAccumulator(LiveAccumulator):

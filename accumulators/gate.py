@@ -29,7 +29,7 @@ class Inside:
 
     def __init__(self) -> None:
         self.firing: str | None = None
-        self.suspect = asyncio.Lock()
+        self.suspect: asyncio.Lock = asyncio.Lock()
 
 
 class Gate:
@@ -47,12 +47,12 @@ class Gate:
 
     def __init__(self, monotonic: Callable[[], float], inside: Inside | None = None) -> None:
         self._monotonic = monotonic
-        self.slice_end = -math.inf
+        self.slice_end: float = -math.inf
         self._waiters: list[asyncio.Future[None]] = []
-        self.shut = False
-        self.full = False
+        self.shut: bool = False
+        self.full: bool = False
         self.gone: Exception | None = None
-        self.inside = inside or Inside()
+        self.inside: Inside = inside or Inside()
 
     def end_slice(self) -> None:
         """Let the loop have its turn before the next event."""

@@ -25,9 +25,9 @@ class Entry:
     __slots__ = ("accumulator", "done", "event", "payload")
 
     def __init__(self, accumulator: LiveAccumulator, payload: bytes, event: object) -> None:
-        self.accumulator = accumulator
-        self.payload = payload
-        self.event = event
+        self.accumulator: LiveAccumulator = accumulator
+        self.payload: bytes = payload
+        self.event: object = event
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 

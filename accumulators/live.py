@@ -129,13 +129,13 @@ class LiveAccumulator:
             capacity: Pushes that may wait when the definition does not say.
             calm: Called when all that was taken is processed, by an accumulator that does not do so at once.
         """
-        self.definition = definition
-        self.name = definition.name
-        self.keeper = keeper
+        self.definition: AnyAccumulator = definition
+        self.name: str = definition.name
+        self.keeper: Keeper = keeper
         self._journal = journal
-        self.gate = gate
-        self.calm = calm
-        self.capacity = definition.capacity or capacity
+        self.gate: Gate = gate
+        self.calm: Callable[[], None] = calm
+        self.capacity: int = definition.capacity or capacity
         self._takers: tuple[Taker, ...] = ()
         self._memory: Memory[object] | None = None
         if isinstance(definition, StreamAccumulator):
@@ -148,7 +148,13 @@ class LiveAccumulator:
         self._value_class = only_class(definition.output_codec.exact)
         self.health: Health = "starting"
         self.error: str | None = None
-        self.events = self.filtered = self.undecodable = self.failed = self.refused = self.waiting = self.overflowed = 0
+        self.events: int = 0
+        self.filtered: int = 0
+        self.undecodable: int = 0
+        self.failed: int = 0
+        self.refused: int = 0
+        self.waiting: int = 0
+        self.overflowed: int = 0
         self._blank()
 
     def _caller(self) -> Callable[[object], object]:
@@ -160,13 +166,14 @@ class LiveAccumulator:
 
     def _blank(self) -> None:
         """Begin with nothing taken."""
-        self.sequence = self._sequence_before = 0
+        self.sequence: int = 0
+        self._sequence_before = 0
         self.positions: dict[str, Position] = {}
         self.state = self._memory.initial if self._memory else None
         self._stored_memory: bytes | None = None
         #: The last row of the inbox that was applied since the last cut; 0 for none.
-        self.consumed = 0
-        self.changed = False
+        self.consumed: int = 0
+        self.changed: bool = False
 
     @staticmethod
     def _identity(event: object) -> object:

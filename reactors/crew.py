@@ -41,7 +41,7 @@ class Crew:
         self._idle: deque[asyncio.Future[Flight]] = deque()
         self._given: deque[Flight] = deque()  # to tasks that have not had their first turn
         self._parts: list[Part] = []
-        self.running = 0
+        self.running: int = 0
 
     @property
     def free(self) -> bool:

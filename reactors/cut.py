@@ -59,7 +59,7 @@ class Cutter:
         self._reactors = reactors
         self._carry = carry
         self._observer = observer
-        self.left_out = 0
+        self.left_out: int = 0
 
     def write(self, unit: Unit, entries: Entries) -> Callable[[], None]:
         """Put everything into the unit; return what to call after the commit."""

@@ -76,9 +76,12 @@ class Cuts:
         self._timer: Timer | None = None
         self._soon = self._again = self._stopping = False
         self._away: Entries | None = None
-        self.ledger = Ledger(limit=limit, observer=observer, start_clock=self._arm, soon=self.request, fill=fill)
+        self.ledger: Ledger = Ledger(
+            limit=limit, observer=observer, start_clock=self._arm, soon=self.request, fill=fill
+        )
         self.error: StoreError | None = None
-        self.committed = self.failed = 0
+        self.committed: int = 0
+        self.failed: int = 0
 
     def open(self, cutter: Cutter, epoch: int) -> None:
         """Write cuts from now on."""
@@ -243,9 +246,9 @@ class Commit:
         started: float,
     ) -> None:
         self._done = done
-        self.entries = entries
-        self.after = after
-        self.started = started
+        self.entries: Entries = entries
+        self.after: Callable[[], None] = after
+        self.started: float = started
 
     def __call__(self, unit: Unit, error: StoreError | None) -> None:
         """Be told the outcome by the store."""

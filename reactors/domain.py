@@ -18,11 +18,12 @@ from penstock.accumulators.awaiting import live_class
 from penstock.accumulators.feeding import feeder, processor
 from penstock.accumulators.gate import SLICE_EVENTS, Gate, Inside
 from penstock.accumulators.inbox import Inbox
-from penstock.accumulators.live import nothing
+from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
+from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
 from penstock.reactors.reruns import Reruns
@@ -85,15 +86,15 @@ class Domain:
                 omitted.
             calm: Called when something ended, after which ``is_idle`` may be true.
         """
-        self.name = component.name
+        self.name: str = component.name
         self.shard = shard
-        self.epoch = 0
+        self.epoch: int = 0
         self.lost: StoreError | None = None
         self._store, self._scheduler, self._threads = store, scheduler, threads
         self._observer = observer
         self._signal = Signal()
         self._calm = calm
-        self.gate = Gate(scheduler.clock.monotonic, inside)
+        self.gate: Gate = Gate(scheduler.clock.monotonic, inside)
         self._cuts = Cuts(
             self.name,
             shard,
@@ -109,9 +110,9 @@ class Domain:
             broken=broken or tell_loop,
             calm=calm,
         )
-        self.ledger = self._cuts.ledger
-        self.inbox = Inbox(store, self.name, shard, self._inbox_failed, self._calmed)
-        self.accumulators = {
+        self.ledger: Ledger = self._cuts.ledger
+        self.inbox: Inbox = Inbox(store, self.name, shard, self._inbox_failed, self._calmed)
+        self.accumulators: dict[str, LiveAccumulator] = {
             definition.name: live_class(definition)(
                 definition,
                 keeper=self.ledger,
@@ -122,7 +123,7 @@ class Domain:
             )
             for definition in component.accumulators
         }
-        self.reactors = {
+        self.reactors: dict[str, LiveReactor] = {
             definition.name: LiveReactor(
                 definition,
                 ledger=self.ledger,

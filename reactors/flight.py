@@ -34,12 +34,12 @@ class Slot:
     __slots__ = ("changed", "dirty", "flight", "generation", "key", "values")
 
     def __init__(self, key: Key) -> None:
-        self.key = key
+        self.key: Key = key
         self.values: dict[str, object] = {}
-        self.dirty = 0
+        self.dirty: int = 0
         self.flight: Flight | None = None
-        self.changed = False
-        self.generation = 0
+        self.changed: bool = False
+        self.generation: int = 0
 
     def clear(self) -> None:
         """Forget everything but the key."""
@@ -87,19 +87,21 @@ class Flight:
     )
 
     def __init__(self, firing: Firing, slot: Slot, bits: int) -> None:
-        self.firing = firing
-        self.slot = slot
-        self.bits = bits
+        self.firing: Firing = firing
+        self.slot: Slot = slot
+        self.bits: int = bits
         self.done: set[str] = set()
-        self.attempts = 0
-        self.crashes = 0
-        self.counted = False
-        self.written = False
-        self.over = False
-        self.idle = self.yields = self.ripe = False
+        self.attempts: int = 0
+        self.crashes: int = 0
+        self.counted: bool = False
+        self.written: bool = False
+        self.over: bool = False
+        self.idle: bool = False
+        self.yields: bool = False
+        self.ripe: bool = False
         self.timer: Timer | None = None
         self.snapshot: bytes | None = None
-        self.unwritable = False
+        self.unwritable: bool = False
 
     def ground(self) -> None:
         """Cancel what would wake it."""

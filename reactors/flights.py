@@ -69,8 +69,9 @@ class Flights:
         self._inside = inside
         self._crew: Crew | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
-        self.waits = False
-        self.failures = self.superseded = 0
+        self.waits: bool = False
+        self.failures: int = 0
+        self.superseded: int = 0
         self.flying: dict[str, Flight] = {}
         self._failed: dict[str, dict[str, BaseException]] = {}
 

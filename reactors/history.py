@@ -46,8 +46,8 @@ class History:
         self._ended = ended
         self._monotonic = monotonic
         self._fired: deque[Fired] = deque(maxlen=length)
-        self.measure_from = -math.inf
-        self.latency = Histogram()
+        self.measure_from: float = -math.inf
+        self.latency: Histogram = Histogram()
 
     def close(self, firing: Firing, errors: Mapping[str, BaseException] | None = None) -> None:
         """Note the end of a firing."""

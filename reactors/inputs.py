@@ -38,11 +38,12 @@ class Inputs:
 
     def __init__(self, definition: Reactor) -> None:
         self.accumulators: Mapping[str, AnyAccumulator] = definition.accumulators
-        self.bits = {name: 1 << index for index, name in enumerate(definition.accumulators)}
-        self.names = Names(self.bits)
+        self.bits: dict[str, int] = {name: 1 << index for index, name in enumerate(definition.accumulators)}
+        self.names: Names = Names(self.bits)
         rule = resolve(definition.criteria, self.bits, definition.broadcasts)
-        self.mask, self.every = rule.mask, rule.every
-        self.broadcast = rule.mask & self.bits_of(definition.broadcasts)
+        self.mask: int = rule.mask
+        self.every: bool = rule.every
+        self.broadcast: int = rule.mask & self.bits_of(definition.broadcasts)
 
     def call(self, dirty: int) -> bool:
         """Tell whether these new inputs make the reactor fire."""

@@ -33,7 +33,7 @@ class Keys:
         self._forget = forget
         self._timer: Timer | None = None
         self.slots: dict[Key, Slot] = {}
-        self.generation = 0
+        self.generation: int = 0
 
     def clear(self) -> None:
         """Forget all keys."""

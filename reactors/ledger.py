@@ -90,9 +90,9 @@ class Ledger:
             soon: Called when the outbox gets its first entry.
             fill: Called when the outbox has reached its limit.
         """
-        self.limit = limit
-        self.next = Entries()
-        self.away = 0
+        self.limit: int = limit
+        self.next: Entries = Entries()
+        self.away: int = 0
         self._armed = self._rushed = False
         self._observer = observer
         self._start_clock, self._soon, self._fill = start_clock, soon, fill

@@ -97,9 +97,9 @@ class LiveReactor:
             pausing: Called when the reactor is paused.
             calm: Called when a firing no longer runs.
         """
-        self.definition = definition
-        self.name = definition.name
-        self.inputs = Inputs(definition)
+        self.definition: Reactor = definition
+        self.name: str = definition.name
+        self.inputs: Inputs = Inputs(definition)
         self._mask, self._every, self._names = self.inputs.mask, self.inputs.every, self.inputs.names
         self._ledger, self._gate, self._scheduler, self._pausing = ledger, gate, scheduler, pausing
         self._monotonic = scheduler.clock.monotonic
@@ -120,18 +120,19 @@ class LiveReactor:
         self._sources: tuple[LiveAccumulator, ...] = ()
         self._keyed = definition.key is not None
         self._only = Slot(None)
-        self._started = self.paused = False
-        self.held = True
-        self.coalesced = 0
+        self._started = False
+        self.paused: bool = False
+        self.held: bool = True
+        self.coalesced: int = 0
         #: The broadcast values, which every key sees.
         self.shared: dict[str, object] = {}
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         """Forget everything and begin in an epoch of the domain."""
-        self.sequence = 0
-        self.series = f"{self.name}:{epoch}-"
-        self.anchor = Anchor(self._scheduler.clock.now(), self._monotonic())
+        self.sequence: int = 0
+        self.series: str = f"{self.name}:{epoch}-"
+        self.anchor: Anchor = Anchor(self._scheduler.clock.now(), self._monotonic())
         self.shared.clear()
         self._due.slots.clear()
         self._flights.begin()

@@ -90,8 +90,8 @@ class Reactor:
         self.types: Mapping[str, object] = {
             accumulator.name: accumulator.output_type for accumulator in self.accumulators.values()
         }
-        self.broadcasts = frozenset(unwrap(item).name for item in inputs if isinstance(item, Broadcast))
-        self.criteria = criteria or when_any()
+        self.broadcasts: frozenset[str] = frozenset(unwrap(item).name for item in inputs if isinstance(item, Broadcast))
+        self.criteria: Criterion = criteria or when_any()
         self.strategy: str = strategy
         self.key = key
         self.on_error: str = on_error
@@ -99,7 +99,9 @@ class Reactor:
         if problems:
             raise DefinitionError(*problems)
 
-        self.key_ttl = None if key_ttl is None else durations.seconds(key_ttl, name=f"Reactor({name!r}, key_ttl=…)")
+        self.key_ttl: float | None = (
+            None if key_ttl is None else durations.seconds(key_ttl, name=f"Reactor({name!r}, key_ttl=…)")
+        )
 
     @override
     def __repr__(self) -> str:
