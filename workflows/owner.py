@@ -13,7 +13,7 @@ from functools import partial
 
 from penstock.runtime.clock import Clock
 from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
-from penstock.runtime.foreign import error_text
+from penstock.runtime.foreign import error_text, is_cancelled
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow
 from penstock.runtime.store.runs import insert_run, release_run
@@ -38,7 +38,7 @@ from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.tally import Tally
 from penstock.workflows.writing import write_decision, write_started
 
-#: Seconds that cancelled tasks get to clean up.
+#: Seconds that cancelled tasks get to clean up, and then the store to let their runs go.
 GRACE = 1.0
 #: Runs that are remembered although nobody knows whether the store has them: a bound for a store that fails for hours.
 MOST_DOUBTFUL = 100_000
@@ -304,8 +304,17 @@ class Owner:
         left = [*self.live.values()]
         self.live.clear()
         # one unit each: a run that is lost already must not keep the others; one that cannot be released is merely
-        # counted as recovered
-        await asyncio.gather(*map(self._release_run, left), return_exceptions=True)
+        # counted as recovered. A store in trouble would try for long: whoever closes it lets it try a last time.
+        released = asyncio.gather(*map(self._release_run, left), return_exceptions=True)
+        timer = self._scheduler.after(GRACE, partial(_cancel, released))
+        try:
+            await released
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+        finally:
+            timer.cancel()
+
         for live in left:
             if live.end is None and live.gone is None:
                 stopped = AppError(f"the app stopped before run {live.name} ended; it goes on at the next start")
@@ -317,6 +326,10 @@ class Owner:
         unit = self._store.unit("run.release")
         release_run(unit, live.number, live.created.epoch)
         await self._store.commit(unit)
+
+
+def _cancel(waiting: "asyncio.Future[list[BaseException | None]]") -> None:
+    waiting.cancel()
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:

@@ -7,7 +7,16 @@ from contextlib import closing, suppress
 import pytest
 
 from penstock.runtime.effects import Recorded, Start
-from penstock.runtime.errors import AppError, LeaseLost, RunFailed, RunNotFound, RunParked, StoreError, StoreUnavailable
+from penstock.runtime.errors import (
+    AppError,
+    LeaseLost,
+    RunFailed,
+    RunNotFound,
+    RunParked,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
 from penstock.runtime.observe import Fact, RunLeft
 from penstock.runtime.store.rows import run_number
 from penstock.runtime.store.runs import load_run
@@ -258,6 +267,32 @@ async def test_body_that_swallows_its_cancellation_does_not_hold_up_the_stop(
     gate.set()
     await clock.settle()
     assert run.status == "running"
+
+
+async def test_stop_does_not_wait_for_a_store_in_trouble(machine: Machine, clock: VirtualClock) -> None:
+    made, gate, _ = hanging()
+    worker = await machine.open(made)
+    waiting = asyncio.ensure_future((await worker.start(made)).result())
+    await clock.settle()
+    machine.faults.fail("run.*: before commit", error=StoreFull("store", "no space"), times=None)
+    gate.set()
+    draining = asyncio.ensure_future(worker.drain(1.0))
+    await clock.advance(3.0)
+    assert draining.done()
+    with pytest.raises(AppError, match="the app stopped before"):
+        await waiting
+
+
+async def test_stop_can_be_cancelled_while_it_lets_runs_go(machine: Machine, clock: VirtualClock) -> None:
+    worker = await machine.open(hanging()[0])
+    await worker.start("w")
+    await clock.settle()
+    machine.faults.fail("run.*: before commit", error=StoreFull("store", "no space"), times=None)
+    draining = asyncio.ensure_future(worker.drain(1.0))
+    await clock.advance(2.5)
+    draining.cancel()
+    await asyncio.wait([draining])
+    assert draining.cancelled()
 
 
 async def test_run_of_an_unregistered_workflow_is_parked_and_visible(
