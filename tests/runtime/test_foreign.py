@@ -1,4 +1,7 @@
 import asyncio
+from collections.abc import Callable
+
+import pytest
 
 from penstock.runtime.foreign import LONGEST, error_text, is_failure, value_text
 
@@ -31,6 +34,19 @@ class Exiting(Exception):
 def test_a_text_that_ends_the_process_is_not_let_out() -> None:
     assert error_text(Exiting()) == "Exiting: <its text cannot be shown: SystemExit>"
     assert value_text(Exiting()) == "<Exiting that cannot be shown: SystemExit>"
+
+
+class Interrupting(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("show", [error_text, value_text])
+def test_the_end_of_the_process_is_not_held_up_by_a_text(show: Callable[[Exception], str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        show(Interrupting())
 
 
 def test_text_that_no_store_takes_is_escaped() -> None:

@@ -27,7 +27,7 @@ from penstock.testing.clock import VirtualClock
 from penstock.testing.crash import Crash
 from penstock.workflows.context import Context
 from penstock.workflows.events import Event
-from penstock.workflows.execution import traceback_text
+from penstock.workflows.execution import attempt, traceback_text
 from penstock.workflows.run import Run
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
@@ -269,6 +269,18 @@ async def test_body_that_cancels_its_own_asyncio_task_fails(machine: Machine) ->
         await run.result()
 
     assert await stored(machine, run) == []
+
+
+async def test_body_that_is_thrown_away_has_no_outcome(machine: Machine) -> None:
+    await machine.open(made := lone(asyncio.Event().wait))
+    assert machine.threads is not None
+    coroutine = attempt(made.plan().tasks[0], "{}", machine.threads)
+    waiting = asyncio.ensure_future(coroutine)
+    await checkpoint()
+    coroutine.close()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert isinstance(waiting.exception(), RuntimeError)
 
 
 async def test_failure_in_the_store_has_the_traceback(machine: Machine) -> None:
@@ -765,8 +777,8 @@ async def test_run_whose_contexts_cannot_be_brought_together_fails(machine: Mach
         for live in machine.worker._owner.live.values():
             live.created = msgspec.structs.replace(live.created, input="{")
 
-    made.task(name="left")(damage)
-    made.task(name="right", dependencies=[])(lambda: {"x": 1})
+    made.task(name="left")(lambda: {"x": 1})
+    made.task(name="right", dependencies=[])(damage)
     if last:
         made.task(name="last", dependencies=last.split())(lambda: None)
 
@@ -775,6 +787,16 @@ async def test_run_whose_contexts_cannot_be_brought_together_fails(machine: Mach
         await run.result()
 
     assert (run.status, await stored(machine, run)) == ("failed", [])
+
+
+async def test_run_whose_input_cannot_be_stored_is_forgotten(machine: Machine) -> None:
+    worker = await machine.open(lone())
+    machine.faults.fail("run.create: before commit", error=WriteConflict("run.create", "string or blob too big"))
+    with pytest.raises(WriteConflict):
+        await worker.start("lone", key="k")
+
+    assert (worker._owner._doubtful, worker.is_idle) == ({}, True)
+    assert await (await worker.start("lone", key="k")).result() == {"done": True}
 
 
 async def test_run_of_which_nothing_can_be_stored_is_let_go(machine: Machine) -> None:
@@ -833,6 +855,19 @@ async def test_task_that_raises_what_cannot_be_stored_fails_its_run_alone(
     assert (run.status, run.tasks["only"].error) == ("failed", text)
     assert await events(machine, run) == ["task_started only", "task_failed only", "run_failed"]
     assert machine.mistakes == []
+
+
+class Interrupting(Exception):
+    """An error during whose printing the process is told to end."""
+
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]
+        raise KeyboardInterrupt
+
+
+def test_end_of_the_process_is_not_held_up_by_a_traceback() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        traceback_text(Interrupting())
 
 
 def test_traceback_that_cannot_be_stored_is_kept_readable() -> None:
