@@ -174,3 +174,8 @@ def test_wrong_options_are_reported_together() -> None:
         passthrough_accumulator(overflow="maybe", capacity=0)(no_state)  # type: ignore[arg-type]
 
     assert len(caught.value.problems) == 2
+
+
+def test_durable_and_drop_oldest_contradict_each_other() -> None:
+    with pytest.raises(DefinitionError, match="durable=True keeps every event that was pushed"):
+        passthrough_accumulator(durable=True, overflow="drop_oldest")(no_state)  # type: ignore[arg-type]

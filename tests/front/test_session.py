@@ -50,6 +50,21 @@ async def test_an_observer_that_raises_is_reported_and_stops_nothing() -> None:
     assert {str(report["exception"]) for report in reports} == {"the observer is broken"}
 
 
+async def test_rest_after_a_graph_that_waits_does_not_wait_for_the_next_checkpoint(tmp_path: Path) -> None:
+    market = Market()
+    graph = ps.ComputationGraph("slow", reactor=market.reactor)
+
+    @graph.node
+    async def wait(orderbook: Book) -> str:
+        await asyncio.sleep(0.01)  # noqa: TID251  no virtual clock here: it would let the checkpoint's time pass
+        return orderbook.symbol
+
+    config = ps.Config(store=f"sqlite:///{tmp_path}/app.db", checkpoint_interval=3600.0)
+    async with ps.App(parts=[graph], config=config) as app:
+        await app.push(market.orderbook, Book("A", 2.0, 4.0))
+        await asyncio.wait_for(app.wait_idle(), 10.0)
+
+
 async def test_starts_that_fail_are_no_crashes_of_what_is_in_flight(tmp_path: Path) -> None:
     market, store = Market(), tmp_path / "app.db"
     asked = asyncio.Event()
