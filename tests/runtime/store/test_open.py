@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from penstock.testing.clock import VirtualClock
 from penstock.testing.crash import Crash
 from penstock.testing.faults import FaultPoints
 from tests.runtime.store.conftest import OpenStore, Table
+
+#: The user that owns nothing, on all systems that have root.
+NOBODY = 65534
 
 
 @pytest.mark.parametrize(
@@ -134,12 +138,28 @@ async def test_serving_needs_to_write(open_store: OpenStore, url: str) -> None:
         await open_store(url=f"{url}?mode=ro")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
-async def test_a_file_without_write_permission_is_named(open_store: OpenStore, tmp_path: Path) -> None:
-    await (await open_store()).close()
-    (tmp_path / "store.db").chmod(0o444)
+@pytest.fixture
+def folder_of_a_user() -> Iterator[Path]:
+    """A folder in which permission bits count: root, whom they do not stop, becomes somebody else."""
+    with tempfile.TemporaryDirectory() as folder:
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+async def test_a_file_without_write_permission_is_named(open_store: OpenStore, folder_of_a_user: Path) -> None:
+    file = folder_of_a_user / "store.db"
+    await (await open_store(url=f"sqlite:///{file}")).close()
+    file.chmod(0o444)
     with pytest.raises(StoreReadOnly, match=r"store\.db"):
-        await open_store()
+        await open_store(url=f"sqlite:///{file}")
 
 
 async def test_a_read_only_store_can_be_read_and_refuses_writes(open_store: OpenStore, url: str) -> None:
