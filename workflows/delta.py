@@ -1,4 +1,4 @@
-"""What a task changed, and how the changes of several tasks become one context. Pure.
+"""What a task changed in its context. Pure.
 
 A delta is stored as JSON of this shape; empty parts are left out:
 
@@ -7,16 +7,11 @@ A delta is stored as JSON of this shape; empty parts are left out:
      "appended": {key: [item]},   lists that only grew at their end: the new tail
      "within":   {key: delta}}    mappings that were and are mappings: what changed inside
 
-A context is the run's input plus the delta of every ancestor, each exactly once. Two tasks that are not ordered may
-have written the same path. Then, whatever the order in which they finished:
-
-- a change beats a deletion;
-- mappings are merged key by key;
-- pure appends to one list concatenate their tails;
-- otherwise it is a conflict: the last declared task wins and the conflict is reported.
+A context is the run's input plus the delta of every ancestor, each exactly once; ``merging.py`` says what becomes of
+tasks that are not ordered and wrote the same path.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import msgspec
@@ -36,19 +31,6 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     def empty(self) -> bool:
         """Whether nothing was changed."""
         return not (self.changed or self.deleted or self.appended or self.within)
-
-    def touched(self) -> list[str]:
-        """Return the keys that something happened to."""
-        return [*self.changed, *self.deleted, *self.appended, *self.within]
-
-    def only(self, keys: Collection[str]) -> "Delta":
-        """Return what happened to some keys."""
-        return Delta(
-            changed={key: value for key, value in self.changed.items() if key in keys},
-            deleted=tuple(key for key in self.deleted if key in keys),
-            appended={key: tail for key, tail in self.appended.items() if key in keys},
-            within={key: inner for key, inner in self.within.items() if key in keys},
-        )
 
 
 _decoder = msgspec.json.Decoder(Delta)

@@ -11,7 +11,7 @@ from penstock.runtime.store.rows import RunRow, TaskRow, run_name
 from penstock.workflows.delta import Delta, delta_from_text, delta_to_text
 from penstock.workflows.events import Event, Kind
 from penstock.workflows.execution import Failure, Outcome, Success
-from penstock.workflows.merging import Merged, Merger
+from penstock.workflows.merging import Contexts, Merged
 from penstock.workflows.plan import Plan
 from penstock.workflows.planner import Commit, Progress, skip_reason
 from penstock.workflows.states import RunState, TaskState
@@ -74,9 +74,9 @@ class LiveRun:
 
     __slots__ = (
         "_conflicts",
+        "_contexts",
         "_decisions",
         "_deltas",
-        "_merger",
         "_outputs",
         "_unread",
         "begun",
@@ -118,7 +118,7 @@ class LiveRun:
         self._outputs: dict[int, str] = {}
         #: By position: how many dependents have not taken the context that a task left.
         self._unread: dict[int, int] = {}
-        self._merger: Merger | None = None
+        self._contexts: Contexts | None = None
         self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
         self._decisions = created.epoch * DECISIONS
         self.progress: Progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
@@ -149,11 +149,9 @@ class LiveRun:
         if not needs:
             return self.created.input
 
-        known = max((need for need in needs if need in self._outputs), key=plan.ancestors_of, default=None)
-        if known is not None and len(needs) == 1:  # it saw all the others
-            text = self._outputs[known]
-        else:
-            text = self._merge(plan.ancestors[task], known, plan.names[task], now)
+        text = self._outputs.get(needs[0]) if len(needs) == 1 else None
+        if text is None:
+            text = self._told(self._joined().before(task), plan.names[task], now)
 
         self._forget(needs)
         return text
@@ -173,29 +171,20 @@ class LiveRun:
         if ending is not None and isinstance(ending.outcome, Success):
             return ending.outcome.output
 
-        return self._merge(-1, None, None, now)
+        return self._told(self._joined().after_all(), None, now)
 
-    def _merge(self, tasks: int, known: int | None, for_task: str | None, now: datetime) -> str:
-        if known is None:
-            merged = self._join().merge(tasks)
-        else:
-            inside = self.definition.plan.ancestors[known] | 1 << known
-            merged = self._join().merge(tasks, mapping_from_text(self._outputs[known]), inside)
-
-        self._note_conflicts(merged, for_task, now)
-        return to_text(merged.values)
-
-    def _join(self) -> Merger:
-        """Return what merges contexts; most runs never need it."""
-        if self._merger is None:
-            self._merger = Merger(mapping_from_text(self.created.input), self.definition.plan.ancestors)
+    def _joined(self) -> Contexts:
+        """Return what joins contexts; most runs never need it."""
+        if self._contexts is None:
+            plan = self.definition.plan
+            self._contexts = Contexts(mapping_from_text(self.created.input), plan.dependencies)
             for task, delta in self._deltas.items():
-                self._merger.add(task, delta)
+                self._contexts.add(task, delta)
 
-        return self._merger
+        return self._contexts
 
-    def _note_conflicts(self, merged: Merged, for_task: str | None, now: datetime) -> None:
-        """Tell each conflict once a run, not at each task that comes after it."""
+    def _told(self, merged: Merged, for_task: str | None, now: datetime) -> str:
+        """Tell each conflict once a run, not at each task that comes after it; return the context as JSON text."""
         names = self.definition.plan.names
         for conflict in merged.conflicts:
             tasks = tuple(names[task] for task in conflict.tasks)
@@ -205,6 +194,8 @@ class LiveRun:
                     Event(event="context_conflict", at=now, task=for_task, path=conflict.path, tasks=tasks)
                 )
 
+        return to_text(merged.values)
+
     # -- steps ---------------------------------------------------------------------------------------------
 
     def ended(self, task: int, ending: Ending) -> None:
@@ -212,8 +203,8 @@ class LiveRun:
         self.endings[task] = ending
         if isinstance(ending.outcome, Success):
             self._deltas[task] = ending.outcome.delta
-            if self._merger is not None:
-                self._merger.add(task, ending.outcome.delta)
+            if self._contexts is not None:
+                self._contexts.add(task, ending.outcome.delta)
 
             if readers := len(self.definition.plan.dependents[task]):
                 self._outputs[task] = ending.outcome.output
@@ -233,6 +224,7 @@ class LiveRun:
             if ending is not None and isinstance(ending.outcome, Success):
                 self._deltas.pop(task, None)
                 self._outputs.pop(task, None)
+                self._contexts = None  # it may hold what the task left
                 failed = TaskFailed(
                     self.workflow,
                     self.definition.plan.names[task],

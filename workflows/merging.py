@@ -1,36 +1,37 @@
-"""How the deltas of several tasks become one context. Pure; the rules stand in ``delta.py``.
+"""How what tasks left comes together in one context. Pure; the same before and after a restart.
 
-The value at a path depends on the tasks that touched it and on which of them came after which, never on the clock. Of
-the touches of a path only the *last* ones count: those that no other touch of it came after. One last touch saw all the
-others, so its own view is the value. Several are resolved by the rules.
+What a task gets is the join of what its dependencies left, and what it left is that with its own delta. So a task is
+never surprised: whatever it saw is settled for all that comes after it, and only what it has not seen can change that.
+
+Two contexts are joined from the top. Each knows the tasks that it comes from, and each value the tasks that wrote it,
+or something inside it. Where only one side has writes that the other has not seen, that side is right: this covers
+deletions as well. Where both have, the rules decide:
+
+- a change beats a deletion, and the value is as the changing side has it;
+- mappings are joined key by key;
+- lists that only grew from one and the same list are that list, and the new tails in declared order of their tasks;
+- anything else is a conflict: the side whose last write was declared last wins. Equal values are none.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
 import msgspec
 
-from penstock.workflows.delta import ABSENT, Delta
-from penstock.workflows.values import is_mapping, same
+from penstock.workflows.delta import NOTHING, Delta
+from penstock.workflows.values import is_list, is_mapping, same
 
-
-class Contribution(msgspec.Struct, frozen=True):
-    """What one task brings into a context."""
-
-    #: Position of the task in the declared topological order.
-    task: int
-    #: Bit ``n`` is set when task ``n`` is an ancestor.
-    ancestors: int
-    delta: Delta
+#: Tasks as a bit mask: bit ``n`` stands for task ``n``; the run's input has no bit, for everybody has seen it.
+Tasks = int
+_Path = tuple[str, ...]
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Tasks that are not ordered wrote different values to one path; the last declared one won."""
 
     #: Keys from the outside in.
-    path: tuple[str, ...]
+    path: _Path
     #: Positions of the tasks in declared order; the last one won.
     tasks: tuple[int, ...]
 
@@ -42,216 +43,232 @@ class Merged(msgspec.Struct, frozen=True):
     conflicts: tuple[Conflict, ...] = ()
 
 
-def merge(base: dict[str, object], contributions: Iterable[Contribution]) -> Merged:
-    """Return ``base`` with every contribution, each exactly once, whatever the order they come in.
+class Unknown:
+    """Stands for what was not computed yet."""
+
+
+UNKNOWN = Unknown()
+
+
+class Value:
+    """A value of a context, with its writers. Never changed: what was not touched is the same object in all contexts.
+
+    Attributes:
+        writers: The tasks that wrote it, or something inside it.
+    """
+
+    __slots__ = ("_inside", "_plain", "first", "tails", "writers")
+
+    def __init__(
+        self,
+        first: object,
+        writers: Tasks,
+        *,
+        inside: "dict[str, Value] | None" = None,
+        tails: Mapping[int, list[object]] | None = None,
+    ) -> None:
+        #: As it was written as a whole; None for a mapping in which something changed since.
+        self.first: object = first
+        self.writers: Tasks = writers
+        #: What was appended to the list since, by task.
+        self.tails: Mapping[int, list[object]] = tails or {}
+        self._inside = inside
+        self._plain: object = UNKNOWN if inside is not None or tails else first
+
+    @property
+    def plain(self) -> object:
+        """The value as JSON has it."""
+        if self._plain is UNKNOWN:
+            self._plain = self._grown() if self._inside is None else self._mapping(self._inside)
+
+        return self._plain
+
+    def _grown(self) -> list[object]:
+        tails = (self.tails[task] for task in sorted(self.tails))
+        return [*cast("list[object]", self.first), *chain.from_iterable(tails)]
+
+    @staticmethod
+    def _mapping(inside: "Mapping[str, Value]") -> dict[str, object]:
+        return {key: value.plain for key, value in inside.items()}
+
+    @property
+    def inside(self) -> "dict[str, Value] | None":
+        """What a mapping holds; None for anything else."""
+        if self._inside is None and is_mapping(self.first):
+            self._inside = {key: Value(value, self.writers) for key, value in self.first.items()}
+
+        return self._inside
+
+    def changed(self, delta: Delta, task: int) -> "Value":
+        """Return a mapping with what a task changed in it."""
+        inside = dict(cast("dict[str, Value]", self.inside))
+        for key in delta.deleted:
+            del inside[key]
+
+        for key, value in delta.changed.items():
+            inside[key] = Value(value, 1 << task)
+
+        for key, tail in delta.appended.items():
+            inside[key] = inside[key].grown({task: tail}, 1 << task)
+
+        for key, inner in delta.within.items():
+            inside[key] = inside[key].changed(inner, task)
+
+        return Value(None, self.writers | 1 << task, inside=inside)
+
+    def grown(self, tails: Mapping[int, list[object]], writers: Tasks) -> "Value":
+        """Return the list with more tails; in the end they stand in declared order of their tasks."""
+        return Value(self.first, self.writers | writers, tails={**self.tails, **tails})
+
+    def grew_with(self, other: "Value") -> "Value | None":
+        """Return the list that two lists grew to together; None when they did not grow from one and the same."""
+        if not is_list(self.first) or self.first is not other.first:
+            return None
+
+        return self.grown(other.tails, other.writers)
+
+
+class Context:
+    """What a task gets or left.
+
+    Attributes:
+        value: A mapping.
+        seen: The tasks that it comes from.
+    """
+
+    __slots__ = ("seen", "value")
+
+    def __init__(self, value: Value, seen: Tasks) -> None:
+        self.value: Value = value
+        self.seen: Tasks = seen
+
+
+class Contexts:
+    """The contexts of one run. What is known is kept, and shares what is equal, so a join costs what differs.
 
     Args:
         base: The run's input, as checked values.
-        contributions: The deltas of tasks; with a task come all its ancestors that changed anything.
-    """
-    ordered = sorted((item for item in contributions if not item.delta.empty), key=lambda item: item.task)
-    conflicts: list[Conflict] = []
-    values = _children(base, [_Touch(item.task, item.ancestors, item.delta) for item in ordered], (), conflicts)
-    return Merged(values, tuple(sorted(set(conflicts))))
-
-
-class Merger:
-    """Merges contexts of one run; every join costs what is new at it, not what came before.
-
-    A value depends on the touches of its own top-level key alone. So a context that is known already, that of one of
-    the tasks that join, stays as it is but for the keys that the others touched.
-
-    Args:
-        base: The run's input.
-        ancestors: By position, a bit mask of everything a task comes after.
+        dependencies: By position, what each task comes after; the positions are a topological order.
     """
 
-    def __init__(self, base: dict[str, object], ancestors: Sequence[int]) -> None:
-        self._base = base
-        self._ancestors = ancestors
+    def __init__(self, base: dict[str, object], dependencies: Sequence[Sequence[int]]) -> None:
+        self._base = Context(Value(base, 0), 0)
+        self._dependencies = dependencies
         self._deltas: dict[int, Delta] = {}
-        self._touched: dict[str, list[int]] = {}
+        self._left: dict[int, Context] = {}
 
     def add(self, task: int, delta: Delta) -> None:
-        """Note what a task changed."""
-        if not delta.empty:
-            self._deltas[task] = delta
-            for key in delta.touched():
-                self._touched.setdefault(key, []).append(task)
+        """Note what a task changed, before anything that comes after it is asked for."""
+        self._deltas[task] = delta
 
-    def merge(self, tasks: int, known: dict[str, object] | None = None, inside: int = 0) -> Merged:
-        """Return the context in which some tasks come together.
+    def before(self, task: int) -> Merged:
+        """Return what a task gets; everything before it has ended."""
+        return self._together(self._dependencies[task])
 
-        Args:
-            tasks: A bit mask of them; with a task come its ancestors.
-            known: The context of some of them, if there is one: not changed here.
-            inside: A bit mask of those.
-        """
-        if known is None:
-            return merge(self._base, [self._contribution(task) for task in self._deltas if tasks >> task & 1])
+    def after_all(self) -> Merged:
+        """Return the context in which the whole run comes together; everything has ended."""
+        inner = {need for needs in self._dependencies for need in needs}
+        return self._together([task for task in range(len(self._dependencies)) if task not in inner])
 
-        beyond = [task for task in _bits(tasks & ~inside) if task in self._deltas]
-        keys = dict.fromkeys(key for task in beyond for key in self._deltas[task].touched())
-        touching = {task for key in keys for task in self._touched[key] if tasks >> task & 1}
-        base = {key: self._base[key] for key in keys if key in self._base}
-        merged = merge(base, [self._contribution(task, keys) for task in touching])
-        untouched = {key: value for key, value in known.items() if key not in keys}
-        return Merged({**untouched, **merged.values}, merged.conflicts)
+    def _together(self, tasks: Sequence[int]) -> Merged:
+        conflicts: dict[_Path, Tasks] = {}
+        for task in self._unknown(tasks):
+            # what a task was told when it began is not told again
+            told = conflicts if task not in self._deltas else {}
+            context = self._join([self._left[need] for need in self._dependencies[task]], told)
+            delta = self._deltas.get(task, NOTHING)
+            value = context.value if delta.empty else context.value.changed(delta, task)
+            self._left[task] = Context(value, context.seen | 1 << task)
 
-    def _contribution(self, task: int, keys: Collection[str] | None = None) -> Contribution:
-        delta = self._deltas[task]
-        return Contribution(task, self._ancestors[task], delta if keys is None else delta.only(keys))
+        context = self._join([self._left[task] for task in sorted(tasks)], conflicts)
+        found = (Conflict(path=path, tasks=tuple(bits(writers))) for path, writers in sorted(conflicts.items()))
+        return Merged(cast("dict[str, object]", context.value.plain), tuple(found))
 
+    def _unknown(self, tasks: Sequence[int]) -> list[int]:
+        """Return these tasks and all before them, as far as what they left is not known, in order."""
+        found, waiting = set[int](), [*tasks]
+        while waiting:
+            task = waiting.pop()
+            if task not in self._left and task not in found:
+                found.add(task)
+                waiting += self._dependencies[task]
 
-class _Set(msgspec.Struct, frozen=True):
-    value: object
+        return sorted(found)
 
+    def _join(self, contexts: Sequence[Context], conflicts: dict[_Path, Tasks]) -> Context:
+        """Join contexts by halves: many small ones first, then few large ones."""
+        if len(contexts) < 2:  # noqa: PLR2004 (a pair)
+            return contexts[0] if contexts else self._base
 
-class _Append(msgspec.Struct, frozen=True):
-    tail: list[object]
-
-
-class _Delete(msgspec.Struct, frozen=True):
-    pass
-
-
-_DELETE = _Delete()
-_Operation = Delta | _Set | _Append | _Delete
-
-
-class _Touch(msgspec.Struct, frozen=True):
-    task: int
-    ancestors: int
-    operation: _Operation
-
-    def saw(self, tasks: int) -> bool:
-        """Tell whether all these tasks are ancestors."""
-        return self.ancestors & tasks == tasks
+        half = len(contexts) // 2
+        first, second = (self._join(some, conflicts) for some in (contexts[:half], contexts[half:]))
+        value = Join(first.seen, second.seen, conflicts).value(first.value, second.value, ())
+        return Context(value, first.seen | second.seen)
 
 
-_Path = tuple[str, ...]
+class Join:
+    """The join of two contexts.
 
+    Args:
+        seen: The tasks that the first comes from.
+        seen_by_other: The tasks that the second comes from.
+        conflicts: Takes the writers that are in conflict, by path.
+    """
 
-def _resolve(old: object, touches: Sequence[_Touch], path: _Path, conflicts: list[Conflict]) -> object:
-    """Return the value at a path: the input's, changed by touches in topological order."""
-    if not touches:
-        return old
+    def __init__(self, seen: Tasks, seen_by_other: Tasks, conflicts: dict[_Path, Tasks]) -> None:
+        self._seen = seen
+        self._seen_by_other = seen_by_other
+        self._conflicts = conflicts
 
-    last = _last(touches)
-    kept = [touch for touch in last if not isinstance(touch.operation, _Delete)]
-    if not kept:
-        return ABSENT
+    def value(self, one: Value, other: Value, path: _Path) -> Value:
+        """Return what two values at one path come to."""
+        if one is other or not self._is_news(other):
+            return one
 
-    if len(kept) < len(last):  # a change beats a deletion
-        touches = _views(touches, kept)
+        if not self._is_news_to_other(one):
+            return other
 
-    if all(map(_makes_mapping, kept)):
-        return _children(old, touches, path, conflicts)
+        if one.inside is not None and other.inside is not None:
+            inside = self._mapping(one.inside, other.inside, path)
+            return Value(None, one.writers | other.writers, inside=inside)
 
-    joined = _joined_appends(old, touches, path, conflicts)
-    if joined is not None:
+        return one.grew_with(other) or self._winner(one, other, path)
+
+    def _is_news(self, other: Value) -> bool:
+        return other.writers & ~self._seen != 0
+
+    def _is_news_to_other(self, one: Value) -> bool:
+        return one.writers & ~self._seen_by_other != 0
+
+    def _mapping(self, one: Mapping[str, Value], other: Mapping[str, Value], path: _Path) -> dict[str, Value]:
+        """Join mappings key by key. What one side lacks it has deleted, or it never was there."""
+        joined = dict(one)
+        for key, theirs in other.items():
+            ours = one.get(key)
+            if ours is not None:
+                joined[key] = self.value(ours, theirs, (*path, key))
+            elif self._is_news(theirs):
+                joined[key] = theirs
+
+        for key in one.keys() - other.keys():
+            if not self._is_news_to_other(one[key]):
+                del joined[key]
+
         return joined
 
-    return _view(old, touches, kept[0]) if len(kept) == 1 else _decide(old, touches, kept, path, conflicts)
+    def _winner(self, one: Value, other: Value, path: _Path) -> Value:
+        """Let the side win whose last write was declared last; it is no conflict when both left the same."""
+        last = (one.writers & ~self._seen_by_other).bit_length() - 1
+        last_of_other = (other.writers & ~self._seen).bit_length() - 1
+        if not same(one.plain, other.plain):
+            self._conflicts[path] = self._conflicts.get(path, 0) | 1 << last | 1 << last_of_other
+
+        return one if last > last_of_other else other
 
 
-def _last(touches: Sequence[_Touch]) -> list[_Touch]:
-    """Return the touches that no other touch came after."""
-    seen = _mask(touch.ancestors for touch in touches)
-    return [touch for touch in touches if not seen >> touch.task & 1]
-
-
-def _views(touches: Sequence[_Touch], of: Sequence[_Touch]) -> list[_Touch]:
-    """Return some touches and those that came before them."""
-    mask = _mask(touch.ancestors | 1 << touch.task for touch in of)
-    return [touch for touch in touches if mask >> touch.task & 1]
-
-
-def _bits(mask: int) -> Iterator[int]:
+def bits(mask: Tasks) -> Iterator[int]:
     """Yield the positions of the bits that are set, in order."""
     while mask:
         lowest = mask & -mask
         yield lowest.bit_length() - 1
         mask ^= lowest
-
-
-def _mask(masks: Iterable[int]) -> int:
-    return reduce(int.__or__, masks, 0)
-
-
-def _makes_mapping(touch: _Touch) -> bool:
-    operation = touch.operation
-    return isinstance(operation, Delta) or (isinstance(operation, _Set) and is_mapping(operation.value))
-
-
-def _view(old: object, touches: Sequence[_Touch], of: _Touch) -> object:
-    """Return the value that one task left behind."""
-    if isinstance(of.operation, _Set) and not is_mapping(of.operation.value):
-        return of.operation.value
-
-    before = [touch for touch in touches if of.ancestors >> touch.task & 1]
-    if isinstance(of.operation, _Append):
-        return [*cast("list[object]", _resolve(old, before, (), [])), *of.operation.tail]
-
-    return _resolve(old, [*before, of], (), [])
-
-
-def _joined_appends(
-    old: object, touches: Sequence[_Touch], path: _Path, conflicts: list[Conflict]
-) -> list[object] | None:
-    """Return the list when the last touches only appended to one list that all of them saw."""
-    others = [touch for touch in touches if not isinstance(touch.operation, _Append)]
-    overwritten = _mask(touch.ancestors for touch in others)
-    appends = [touch for touch in touches if isinstance(touch.operation, _Append) and not overwritten >> touch.task & 1]
-    seen = _mask(1 << touch.task for touch in others)
-    if not appends or not all(touch.saw(seen) for touch in appends):
-        return None
-
-    base = _resolve(old, others, path, conflicts) if others else old
-    tails = (cast("_Append", touch.operation).tail for touch in appends)
-    return reduce(lambda joined, tail: [*joined, *tail], tails, cast("list[object]", base))
-
-
-def _decide(
-    old: object, touches: Sequence[_Touch], rivals: Sequence[_Touch], path: _Path, conflicts: list[Conflict]
-) -> object:
-    """Let the last declared task win; it is no conflict when all of them left the same."""
-    views = [_view(old, touches, rival) for rival in rivals]
-    if not all(same(views[-1], view) for view in views[:-1]):
-        conflicts.append(Conflict(path=path, tasks=tuple(rival.task for rival in rivals)))
-
-    return views[-1]
-
-
-def _children(old: object, touches: Sequence[_Touch], path: _Path, conflicts: list[Conflict]) -> dict[str, object]:
-    """Return the mapping at a path, resolved key by key."""
-    result = dict(old) if is_mapping(old) else dict[str, object]()
-    by_key: dict[str, list[_Touch]] = {}
-    for touch in touches:
-        for key, operation in _inner(touch.operation, result, by_key):
-            by_key.setdefault(key, []).append(_Touch(touch.task, touch.ancestors, operation))
-
-    for key, inner in by_key.items():
-        value = _resolve(result.get(key, ABSENT), inner, (*path, key), conflicts)
-        if value is ABSENT:
-            result.pop(key, None)
-        else:
-            result[key] = value
-
-    return result
-
-
-def _inner(operation: _Operation, *known: Iterable[str]) -> list[tuple[str, _Operation]]:
-    """Return what an operation means for the keys of a mapping; what makes it something else deletes the known ones."""
-    if isinstance(operation, Delta):
-        return [
-            *((key, _Set(value)) for key, value in operation.changed.items()),
-            *((key, _Append(tail)) for key, tail in operation.appended.items()),
-            *operation.within.items(),
-            *((key, _DELETE) for key in operation.deleted),
-        ]
-
-    if isinstance(operation, _Set) and is_mapping(operation.value):
-        return [(key, _Set(value)) for key, value in operation.value.items()]
-
-    return [(key, _DELETE) for key in dict.fromkeys(chain.from_iterable(known))]

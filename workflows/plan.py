@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 
 from penstock.workflows.task import Task
 
@@ -40,23 +39,6 @@ class Plan:
         self.root_positions: tuple[int, ...] = tuple(at for at, needs in enumerate(self.needs) if not needs)
         leaves = [at for at, after in enumerate(self.dependents) if not after]
         self.single_leaf: int | None = leaves[0] if len(leaves) == 1 else None
-
-    @cached_property
-    def ancestors(self) -> tuple[int, ...]:
-        """By position, a bit mask of everything the task comes after."""
-        masks: list[int] = []
-        for needs in self.dependencies:
-            mask = 0
-            for need in needs:
-                mask |= masks[need] | 1 << need
-
-            masks.append(mask)
-
-        return tuple(masks)
-
-    def ancestors_of(self, task: int) -> int:
-        """Return how many tasks a task comes after."""
-        return self.ancestors[task].bit_count()
 
 
 def topological(needs: Mapping[str, Sequence[str]]) -> list[str]:

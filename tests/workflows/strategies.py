@@ -48,16 +48,3 @@ def dependencies(draw: st.DrawFn, max_size: int = 6) -> list[list[int]]:
     """The positions of the tasks that each task depends on, in topological order."""
     size = draw(st.integers(1, max_size))
     return [sorted(draw(st.sets(st.integers(0, at - 1)))) if at else [] for at in range(size)]
-
-
-def ancestors_of(needs: list[list[int]]) -> list[int]:
-    """Return the bit mask of the ancestors of each task."""
-    masks = list[int]()
-    for own in needs:
-        mask = 0
-        for need in own:
-            mask |= masks[need] | 1 << need
-
-        masks.append(mask)
-
-    return masks

@@ -1,80 +1,171 @@
-"""Merging: every change once, and no clock in the result."""
+"""Joining contexts: every change once, what a task saw stays settled, and no clock in the result."""
+
+import json
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import pytest
 from hypothesis import given, strategies as st
 
-from penstock.workflows.delta import diff
-from penstock.workflows.merging import Conflict, Contribution, Merger, merge
-from tests.workflows.strategies import JSON, KEYS, MAPPINGS, ancestors_of, dependencies, edited
+from penstock.workflows.delta import Delta, delta_from_text, delta_to_text, diff
+from penstock.workflows.merging import Conflict, Contexts
+from tests.workflows.strategies import JSON, KEYS, MAPPINGS, dependencies, edited
+
+Values = dict[str, object]
+Body = Callable[[Values], object]
 
 
-def contribution(task: int, base: dict[str, object], left: dict[str, object], ancestors: int = 0) -> Contribution:
-    return Contribution(task, ancestors, diff(base, left))
+class Ran:
+    """Tasks that ran in order; what each got, what it left, and its delta."""
+
+    def __init__(
+        self, base: Values, needs: Sequence[Sequence[int]], bodies: Sequence[Callable[[Values], Values]]
+    ) -> None:
+        self.base, self.needs = base, needs
+        self.contexts = Contexts(base, needs)
+        self.got: list[Values] = []
+        self.left: list[Values] = []
+        self.deltas: list[Delta] = []
+        for task, body in enumerate(bodies):
+            self.got.append(self.contexts.before(task).values)
+            self.left.append(body(deepcopy(self.got[task])))
+            self.deltas.append(diff(self.got[task], self.left[task]))
+            self.contexts.add(task, self.deltas[task])
+
+    @property
+    def end(self) -> Values:
+        return self.contexts.after_all().values
 
 
-def together(base: dict[str, object], *left: dict[str, object]) -> tuple[dict[str, object], list[Conflict]]:
-    """Merge what unordered tasks left of one base."""
-    merged = merge(base, [contribution(task, base, values) for task, values in enumerate(left)])
+def changing(body: Body) -> Callable[[Values], Values]:
+    """Return a body that leaves what it made of its context."""
+
+    def left(values: Values) -> Values:
+        body(values)
+        return values
+
+    return left
+
+
+def ran(base: Values, *tasks: tuple[Sequence[int], Body]) -> Ran:
+    return Ran(base, [needs for needs, _ in tasks], [changing(body) for _, body in tasks])
+
+
+def together(base: Values, *left: Values) -> tuple[Values, list[Conflict]]:
+    """Join what unordered tasks left of one base."""
+    own = Ran(base, [()] * len(left), [lambda _, values=values: values for values in left])  # type: ignore[misc]
+    merged = own.contexts.after_all()
     return merged.values, list(merged.conflicts)
 
 
-@given(st.data())
-def test_what_a_task_left_is_what_its_only_dependent_gets(data: st.DataObject) -> None:
-    base, needs = data.draw(MAPPINGS), data.draw(dependencies())
-    masks, done = ancestors_of(needs), list[Contribution]()
-    for task, mask in enumerate(masks):
-        got = merge(base, [item for item in done if mask >> item.task & 1]).values
-        left = data.draw(edited(got))
-        done.append(contribution(task, got, left, mask))
-        assert merge(base, [item for item in done if mask >> item.task & 1 or item.task == task]).values == left
+@st.composite
+def histories(draw: st.DrawFn) -> Ran:
+    """Some tasks in some order, each of which edits what it gets."""
+    needs = draw(dependencies())
+    return Ran(draw(MAPPINGS), needs, [lambda values: draw(edited(values))] * len(needs))
 
 
-@given(st.data())
-def test_a_join_that_starts_from_a_known_context_gives_the_same(data: st.DataObject) -> None:
-    base, needs = data.draw(MAPPINGS), data.draw(dependencies())
-    masks = ancestors_of(needs)
-    merger, done, left = Merger(base, masks), list[Contribution](), dict[int, dict[str, object]]()
-    for task, mask in enumerate(masks):
-        whole = merge(base, [item for item in done if mask >> item.task & 1])
-        assert merger.merge(mask) == whole
-        for need in needs[task]:
-            joined = merger.merge(mask, left[need], masks[need] | 1 << need)
-            assert joined.values == whole.values
-            assert set(joined.conflicts) <= set(whole.conflicts)
-
-        left[task] = data.draw(edited(whole.values))
-        done.append(contribution(task, whole.values, left[task], mask))
-        merger.add(task, done[-1].delta)
+# -- laws --------------------------------------------------------------------------------------------------------
 
 
-@given(st.data())
-def test_order_of_arrival_does_not_matter(data: st.DataObject) -> None:
-    base, needs = data.draw(MAPPINGS), data.draw(dependencies())
-    done = [
-        contribution(task, base, data.draw(edited(base)), mask)
-        for task, mask in enumerate(ancestors_of(needs))
-        if not mask
-    ]
-    expected = merge(base, done)
-    shuffled = merge(base, data.draw(st.permutations(done)))
-    assert shuffled == expected
-    assert list(shuffled.values) == list(expected.values)
+@given(histories(), st.data())
+def test_what_a_task_left_is_what_its_only_dependent_gets(own: Ran, data: st.DataObject) -> None:
+    task = data.draw(st.sampled_from(range(len(own.needs))))
+    contexts = Contexts(own.base, [*own.needs, [task]])
+    for at, delta in enumerate(own.deltas):
+        contexts.add(at, delta)
+
+    after = contexts.before(len(own.needs))
+    assert identical(after.values, own.left[task])
+    assert after.conflicts == ()
+
+
+@given(histories(), st.data())
+def test_a_restart_gives_what_would_have_been_without_it(own: Ran, data: st.DataObject) -> None:
+    contexts = Contexts(json.loads(json.dumps(own.base)), own.needs)
+    for task in data.draw(st.permutations(range(len(own.needs)))):
+        contexts.add(task, delta_from_text(delta_to_text(own.deltas[task])))
+
+    for task in data.draw(st.permutations(range(len(own.needs)))):
+        assert identical(contexts.before(task).values, own.got[task])
+
+    assert identical(contexts.after_all().values, own.end)
+
+
+@given(histories(), st.data())
+def test_what_was_settled_for_a_task_stays_settled_for_what_comes_after_it(own: Ran, data: st.DataObject) -> None:
+    size = len(own.needs)
+    seer = data.draw(st.sampled_from(range(size)))
+    # beside the task, and after some of what it comes after, one that only adds a key of its own
+    before = data.draw(st.lists(st.sampled_from([*own.needs[seer], -1]), unique=True))
+    needs = [*own.needs, [task for task in before if task >= 0], [seer, size]]
+    contexts = Contexts(own.base, needs)
+    for task, delta in enumerate(own.deltas):
+        contexts.add(task, delta)
+
+    got = contexts.before(size).values
+    contexts.add(size, diff(got, got | {"only here": 1}))
+    joined = contexts.before(size + 1)
+    assert identical(joined.values, own.left[seer] | {"only here": 1})
+    assert joined.conflicts == ()
+
+
+@given(histories(), st.data())
+def test_a_task_that_changes_nothing_changes_nothing(own: Ran, data: st.DataObject) -> None:
+    seer = data.draw(st.sampled_from(range(len(own.needs))))
+    contexts = Contexts(own.base, [*own.needs, own.needs[seer], [seer, len(own.needs)]])
+    for task, delta in enumerate(own.deltas):
+        contexts.add(task, delta)
+
+    assert identical(contexts.before(len(own.needs) + 1).values, own.left[seer])
+
+
+@given(histories(), JSON, st.data())
+def test_a_key_that_one_task_wrote_is_as_it_left_it_for_all_that_come_after(
+    own: Ran, value: object, data: st.DataObject
+) -> None:
+    writer = data.draw(st.sampled_from(range(len(own.needs))))
+    contexts = Contexts(own.base, own.needs)
+    after = {writer}
+    for task, needs in enumerate(own.needs):
+        got = contexts.before(task).values
+        sees = not after.isdisjoint(needs)
+        after |= {task} if sees else set()
+        assert ("own" in got) == sees
+        if sees:
+            assert identical(got["own"], value)
+
+        contexts.add(
+            task,
+            diff(
+                got,
+                data.draw(edited({key: got[key] for key in got if key != "own"}))
+                | ({"own": value} if task in after else {}),
+            ),
+        )
+
+
+def identical(one: object, other: object) -> bool:
+    """Tell whether two values are written the same, whatever the order of their keys."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+# -- rules -------------------------------------------------------------------------------------------------------
 
 
 @given(MAPPINGS, st.lists(st.dictionaries(KEYS, JSON, max_size=3), min_size=1, max_size=4))
-def test_disjoint_changes_are_all_there(base: dict[str, object], changes: list[dict[str, object]]) -> None:
+def test_disjoint_changes_are_all_there(base: Values, changes: list[Values]) -> None:
     own = [{f"{key}{task}": value for key, value in each.items()} for task, each in enumerate(changes)]
     values, conflicts = together(base, *(base | each for each in own))
     assert conflicts == []
     assert values == {key: value for each in (base, *own) for key, value in each.items()}
 
 
-@given(MAPPINGS, st.permutations(range(4)))
-def test_last_declared_wins_a_conflict(base: dict[str, object], order: list[int]) -> None:
-    done = [contribution(task, base, base | {"k": task}) for task in order]
-    merged = merge(base, done)
-    assert merged.values == base | {"k": 3}
-    assert merged.conflicts == (Conflict(path=("k",), tasks=(0, 1, 2, 3)),)
+@given(MAPPINGS, st.integers(2, 9))
+def test_last_declared_wins_a_conflict(base: Values, rivals: int) -> None:
+    values, conflicts = together(base, *(base | {"k": f"of task {task}"} for task in range(rivals)))
+    assert values == base | {"k": f"of task {rivals - 1}"}
+    assert conflicts == [Conflict(path=("k",), tasks=tuple(range(rivals)))]
 
 
 def test_deletion_survives_an_untouched_copy() -> None:
@@ -82,22 +173,19 @@ def test_deletion_survives_an_untouched_copy() -> None:
 
 
 @pytest.mark.parametrize("changed", [{"k": {"a": 1, "b": 3}}, {"k": 5}, {"k": {"a": 1}}])
-def test_change_beats_deletion(changed: dict[str, object]) -> None:
-    base: dict[str, object] = {"k": {"a": 1, "b": 2}}
+def test_change_beats_deletion(changed: Values) -> None:
+    base: Values = {"k": {"a": 1, "b": 2}}
     assert together(base, {}, changed) == together(base, changed, {}) == (changed, [])
 
 
 def test_a_deletion_ordered_after_the_change_stands_against_it_alone() -> None:
-    base: dict[str, object] = {}
-    first = contribution(0, base, {"k": 1})
-    second = contribution(1, {"k": 1}, {}, 0b1)
-    other = contribution(2, base, {"k": 2})
-    assert merge(base, [first, second]).values == {}
-    assert merge(base, [first, second, other]).values == {"k": 2}
+    change, delete = changing(lambda own: own.update(k=1)), changing(lambda own: own.pop("k"))
+    assert Ran({}, [(), (0,)], [change, delete]).end == {}
+    assert Ran({}, [(), (0,), ()], [change, delete, changing(lambda own: own.update(k=2))]).end == {"k": 2}
 
 
 def test_appends_concatenate_in_declared_order() -> None:
-    base: dict[str, object] = {"log": [0]}
+    base: Values = {"log": [0]}
     assert together(base, {"log": [0, 1]}, {"log": [0, 2, 3]}) == ({"log": [0, 1, 2, 3]}, [])
 
 
@@ -134,8 +222,81 @@ def test_one_and_true_are_a_conflict() -> None:
 
 
 def test_thousand_appends_in_a_chain_are_merged_once_each() -> None:
-    lists = [list(range(length)) for length in range(1001)]
-    chain = [
-        contribution(task, {"log": lists[task]}, {"log": lists[task + 1]}, (1 << task) - 1) for task in range(1000)
-    ]
-    assert merge({"log": []}, chain).values == {"log": lists[-1]}
+    contexts = Contexts({"log": []}, [[], *([task] for task in range(1000)), []])
+    for task in range(1001):
+        contexts.add(task, Delta(appended={"log": [task]}))
+
+    contexts.add(1001, Delta(appended={"log": ["beside"]}))
+    assert contexts.after_all().values == {"log": [*range(1001), "beside"]}
+
+
+def test_thousand_tasks_side_by_side_are_all_there() -> None:
+    contexts = Contexts({str(task): 0 for task in range(1000)}, [[]] * 1000)
+    for task in range(1000):
+        contexts.add(task, Delta(changed={str(task): 1}))
+
+    assert contexts.after_all().values == {str(task): 1 for task in range(1000)}
+
+
+def test_a_task_that_did_not_run_hands_on_what_comes_together_before_it() -> None:
+    contexts = Contexts({}, [[], [], [0, 1], [2]])
+    contexts.add(0, Delta(changed={"a": 1, "k": 0}))
+    contexts.add(1, Delta(changed={"b": 1, "k": 1}))
+    merged = contexts.before(3)
+    assert merged.values == {"a": 1, "b": 1, "k": 1}
+    assert merged.conflicts == (Conflict(path=("k",), tasks=(0, 1)),)
+
+
+def test_what_a_task_was_told_is_not_told_again_after_it() -> None:
+    own = ran({}, ((), lambda own: own.update(k=0)), ((), lambda own: own.update(k=1)), ((0, 1), dict))
+    assert own.contexts.before(2).conflicts == (Conflict(path=("k",), tasks=(0, 1)),)
+    assert own.contexts.after_all().conflicts == ()
+
+
+# -- what was settled --------------------------------------------------------------------------------------------
+
+
+def test_a_deletion_that_was_beaten_stays_beaten() -> None:
+    own = ran(
+        {"c": {"a": 1, "b": 2, "c": 3}},
+        ((), lambda own: own.pop("c")),
+        ((), lambda own: own.update(c={"b": 2, "c": 3})),
+        ((0, 1), lambda own: own.update(c={"b": 2})),
+        ((), lambda own: own.update(c={"a": 1, "b": 2, "c": 3, "z": 1})),
+    )
+    assert own.got[2] == {"c": {"b": 2, "c": 3}}
+    assert own.end == {"c": {"b": 2, "z": 1}}
+
+
+def test_an_empty_mapping_clears_what_the_task_saw() -> None:
+    own = ran(
+        {"d": 0},
+        ((), lambda own: own.update(d={"a": 1})),
+        ((), lambda own: own.update(d="two")),
+        ((0, 1), lambda own: own.update(d={})),
+    )
+    assert own.got[2] == {"d": "two"}
+    assert own.end == {"d": {}}
+
+
+def test_a_mapping_clears_only_what_the_task_saw() -> None:
+    own = ran(
+        {"d": {"a": 1, "l": [0]}},
+        ((), lambda own: own.update(d="text")),
+        ((0,), lambda own: own.update(d={"x": 1})),
+        ((), lambda own: own.update(d={"a": 1, "l": [0, 1], "y": 1})),
+    )
+    assert own.end == {"d": {"x": 1, "l": [0, 1], "y": 1}}
+
+
+def test_what_lost_a_conflict_does_not_come_back_inside_the_winner() -> None:
+    own = ran(
+        {"d": {"l": [0]}},
+        ((), lambda own: own.update(d={"l": "text"})),
+        ((0,), lambda own: own.pop("d")),
+        ((), lambda own: own.update(d={"l": [0], "b": 1})),
+        ((1, 2), lambda own: own.update(d={"l": [0, 9], "b": 1})),
+        ((0,), lambda own: own.update(d={"l": "text", "e": 1})),
+    )
+    assert own.got[3] == {"d": {"l": [0], "b": 1}}
+    assert own.end == {"d": {"l": [0, 9], "b": 1, "e": 1}}

@@ -383,10 +383,9 @@ def test_types_may_be_local_to_the_function_that_declares() -> None:
 # -- the plan --------------------------------------------------------------------------------------------------
 
 
-def test_diamond_has_a_root_a_leaf_and_ancestors() -> None:
+def test_diamond_has_a_root_and_a_leaf() -> None:
     plan = workflow_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}).plan()
     assert (plan.root_positions, plan.single_leaf) == ((0,), 3)
-    assert plan.ancestors == (0b0000, 0b0001, 0b0001, 0b0111)
     assert plan.dependents == ((1, 2), (3,), (3,), ())
 
 
