@@ -8,140 +8,187 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from penstock.runtime.store.rows import run_name
 
 ROOT = Path(__file__).resolve().parents[2]
 #: No kill test may hang: a victim that lives longer than this has failed.
 PATIENCE = 60.0
+MOMENTS = ("before begin", "before commit", "after commit")
+
+Option = str | float | bool
 
 
 @dataclass
 class Acknowledged:
     """What the victim was told is safe."""
 
-    pushes: set[int] = field(default_factory=set)
-    runs: dict[int, str] = field(default_factory=dict)
+    pushes: set[int] = field(default_factory=set[int])
+    runs: dict[int, str] = field(default_factory=dict[int, str])
+    lethal: set[int] = field(default_factory=set[int])
 
 
 @dataclass
 class Wreck:
-    """What a kill left in the store: work that was in flight."""
+    """What a kill left: work that was in flight, and effects that were decided and in the hands of a cut."""
 
-    inbox: int
-    firings: int
-    unfinished: int
+    inbox: int = 0
+    firings: int = 0
+    unfinished: int = 0
+    outbox: int = 0
 
-
-def victim(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.faults.victim", *map(str, arguments)]
-    # Output goes to a file of the test's own: a full pipe would stall the victim and test nothing.
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def kill_at(point: str, hits: int, store: Path, file: Path, *, first: int, count: int = 400) -> bool:
-    """Let the victim kill itself at a commit point; tell whether it got there."""
-    process = victim("load", store, file, "--first", first, "--count", count, "--crash", point, "--hits", hits)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode in {0, -signal.SIGKILL}, errors.decode()
-    return process.returncode == -signal.SIGKILL
+    @property
+    def busy(self) -> bool:
+        return bool(self.inbox or self.firings or self.unfinished)
 
 
-def kill_after(acknowledgements: int, pause: float, store: Path, file: Path, *, first: int, count: int = 4000) -> bool:
-    """Kill the victim some seconds after its n-th acknowledgement; tell whether it still ran."""
-    before = lines(file)
-    process = victim("load", store, file, "--first", first, "--count", count)
-    give_up = time.monotonic() + PATIENCE  # noqa: TID251 - the victim is another process, in real time
+class Scene:
+    """One store, and what was acknowledged of it over all victims."""
 
-    while process.poll() is None and lines(file) - before < acknowledgements:
-        assert time.monotonic() < give_up, "the victim does not get on"  # noqa: TID251
-        time.sleep(0.002)  # noqa: TID251
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "store.db"
+        self.file = folder / "acknowledged"
+        self._victims = 0
 
-    time.sleep(pause)  # noqa: TID251
-    process.send_signal(signal.SIGKILL)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode in {0, -signal.SIGKILL}, errors.decode()
-    return process.returncode == -signal.SIGKILL
+    # -- victims -------------------------------------------------------------------------------------------
+
+    def kill_at(self, point: str, **options: Option) -> Wreck:
+        """Let a victim under load kill itself at a commit point."""
+        return self.load(crash=point, **options)
+
+    def load(self, **options: Option) -> Wreck:
+        """Let a victim under load run until something kills it."""
+        assert self._end(self._load(**options)) == -signal.SIGKILL, "the victim ended before it was killed"
+        return self.inspect()
+
+    def kill_after(self, acknowledgements: int, pause: float, **options: Option) -> Wreck:
+        """Kill a victim under load some seconds after its n-th acknowledgement."""
+        before = self._lines()
+        process = self._load(**options)
+        give_up = time.monotonic() + PATIENCE  # noqa: TID251 - the victim is another process, in real time
+        while process.poll() is None and self._lines() - before < acknowledgements and time.monotonic() < give_up:  # noqa: TID251
+            time.sleep(0.002)  # noqa: TID251
+
+        time.sleep(pause)  # noqa: TID251
+        process.send_signal(signal.SIGKILL)
+        assert self._end(process) == -signal.SIGKILL, "the victim ended before it was killed"
+        assert self._lines() - before >= acknowledgements, "the victim does not get on"
+        return self.inspect()
+
+    def finish(self, **options: Option) -> int:
+        """Let all that was in flight end; return how many runs were left aside."""
+        process = self._start("finish", **options)
+        assert self._end(process) == 0, "the victim died again"
+        return int(self.answer)
+
+    def die(self, **options: Option) -> Wreck:
+        """Start a victim without load; it must die."""
+        assert self._end(self._start("finish", **options)) == -signal.SIGKILL, "the victim did not die"
+        return self.inspect()
+
+    def lives(self, **options: Option) -> bool:
+        """Start a victim without load; tell whether it lived to the end."""
+        return self._end(self._start("finish", **options)) == 0
+
+    def _load(self, **options: Option) -> "subprocess.Popen[str]":
+        self._victims += 1
+        return self._start("load", first=10_000 * self._victims, **options)
+
+    def _start(self, mode: str, **options: Option) -> "subprocess.Popen[str]":
+        flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]
+        command = [sys.executable, "-m", "tests.faults.victim", mode, str(self.store), str(self.file), *flags]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def _end(self, process: "subprocess.Popen[str]") -> int:
+        try:
+            self.answer, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+
+        assert process.returncode in {0, -signal.SIGKILL}, errors
+        return process.returncode
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def _lines(self) -> int:
+        return self.file.read_bytes().count(b"\n") if self.file.exists() else 0
+
+    def acknowledged(self) -> Acknowledged:
+        told = Acknowledged()
+        for line in self.file.read_text().splitlines() if self.file.exists() else ():
+            match line.split():
+                case ["push", number]:
+                    told.pushes.add(int(number))
+                case ["run", number, run]:
+                    told.runs[int(number)] = run
+                case ["lethal", number]:
+                    told.lethal.add(int(number))
+                case _:
+                    raise AssertionError(line)  # one write each: no kill tears a line
+
+        return told
+
+    def query(self, text: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.store)) as connection:
+            return connection.execute(text).fetchall()
+
+    def count(self, table_and_condition: str) -> int:
+        return int(str(self.query(f"SELECT count(*) FROM {table_and_condition}")[0][0]))  # noqa: S608
+
+    def inspect(self) -> Wreck:
+        cuts = self.file.with_suffix(".cuts").read_text().split()
+        return Wreck(
+            inbox=self.count("inbox"),
+            firings=self.count("firings"),
+            unfinished=self.count("runs WHERE finished_at IS NULL"),
+            # the last word is "end" when the last cut was committed
+            outbox=int(cuts[-1]) if cuts and cuts[-1] != "end" else 0,
+        )
+
+    def check(self, *, letters: int = 0) -> int:
+        """Compare the finished store with what was acknowledged; return the number of bookings.
+
+        Every acknowledged event that books has exactly one completed run, every event that does not has none, and no
+        event, acknowledged or not, has two.
+        """
+        told = self.acknowledged()
+        wreck = self.inspect()
+        assert self.query("PRAGMA integrity_check") == [("ok",)]
+        assert not wreck.busy, wreck
+        assert self.count("dead_letters") == letters
+
+        rows = self.query("SELECT id, status, input, output FROM runs WHERE workflow = 'book'")
+        runs = {int(str(run)): json.loads(str(given)) for run, _, given, _ in rows}
+        check_numbers(told, runs)
+        assert {status for _, status, _, _ in rows} == {"completed"}
+        for _, _, given, output in rows:
+            start = json.loads(str(given))
+            effects = {"entered": start["total"], "seen": True, "taxed": start["total"] * 1.5}
+            assert json.loads(str(output)) == start | effects
+
+        self._check_tasks(runs)
+        return len(rows)
+
+    def _check_tasks(self, runs: dict[int, dict[str, float]]) -> None:
+        tasks = self.query("SELECT run_id, task, status FROM tasks ORDER BY run_id, task")
+        expected = [(run, task, "completed") for run in sorted(runs) for task in ("enter", "tax")]
+        assert [row for row in tasks if row[0] in runs] == expected
 
 
-def finish(store: Path) -> None:
-    process = victim("finish", store)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, errors.decode()
-
-
-def lines(file: Path) -> int:
-    return file.read_bytes().count(b"\n") if file.exists() else 0
-
-
-def read_acknowledged(file: Path) -> Acknowledged:
-    told = Acknowledged()
-    for line in file.read_text().splitlines() if file.exists() else ():
-        match line.split():
-            case ["push", number]:
-                told.pushes.add(int(number))
-            case ["run", number, run]:
-                told.runs[int(number)] = run
-            case _:
-                pass  # the last line may be torn: it was never given
-
-    return told
-
-
-def query(store: Path, text: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(store)
-    try:
-        return connection.execute(text).fetchall()
-    finally:
-        connection.close()
-
-
-def inspect(store: Path) -> Wreck:
-    def count(text: str) -> int:
-        return int(str(query(store, text)[0][0]))
-
-    return Wreck(
-        inbox=count("SELECT count(*) FROM inbox"),
-        firings=count("SELECT count(*) FROM firings"),
-        unfinished=count("SELECT count(*) FROM runs WHERE finished_at IS NULL"),
-    )
-
-
-def check(store: Path, told: Acknowledged) -> int:
-    """Compare the finished store with what was acknowledged; return the number of runs.
-
-    Every acknowledged event that books has exactly one completed run, every event that does not has none, and no event,
-    acknowledged or not, has two.
-    """
-    assert query(store, "PRAGMA integrity_check") == [("ok",)]
-    assert inspect(store) == Wreck(0, 0, 0)
-    rows = query(store, "SELECT status, input, output FROM runs")
-    numbers = Counter(json.loads(str(given))["id"] for _, given, _ in rows)
-    twice = {number: times for number, times in numbers.items() if times > 1}
-    booking = {number for number in told.pushes if number % 4 != 2}
-    assert {status for status, _, _ in rows} == {"completed"}
-    assert twice == {}
-    assert booking - set(numbers) == set()
-    assert set(told.runs) - set(numbers) == set()
+def check_numbers(told: Acknowledged, runs: dict[int, dict[str, float]]) -> None:
+    """Check that what was acknowledged has its run, under the id that was given, and that nothing has two."""
+    numbers = Counter(int(given["id"]) for given in runs.values())
+    by_name = {run_name(run): int(given["id"]) for run, given in runs.items()}
+    assert {number: times for number, times in numbers.items() if times > 1} == {}
+    assert {number for number in told.pushes if number % 4 != 2} - set(numbers) == set()
+    assert {number: by_name.get(run) for number, run in told.runs.items()} == {number: number for number in told.runs}
     assert [number for number in numbers if number % 4 == 2] == []
-
-    for _, given, output in rows:
-        total = json.loads(str(given))["total"]
-        assert json.loads(str(output)) | {"id": 0} == {
-            "id": 0,
-            "total": total,
-            "entered": total,
-            "seen": True,
-            "taxed": total * 1.5,
-        }
-
-    tasks = query(store, "SELECT run_id, count(*) FROM tasks WHERE status = 'completed' GROUP BY run_id")
-    assert {count for _, count in tasks} == {2}
-    assert len(tasks) == len(rows)
-    return len(rows)
 
 
 def instants(seed: int, count: int) -> list[tuple[int, float]]:
     """Return random instants: after how many acknowledgements, and how many seconds later."""
     chance = random.Random(seed)
-    return [(chance.randrange(1, 300), chance.random() * 0.05) for _ in range(count)]
+    return [(chance.randrange(20, 300), chance.uniform(0.02, 0.07)) for _ in range(count)]

@@ -1,0 +1,25 @@
+"""A firing that kills its process does not do so for ever, and takes nothing else with it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import Scene
+
+
+@pytest.mark.timeout(120)
+def test_a_firing_that_kills_becomes_one_dead_letter_and_the_others_have_their_effect_once(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    wreck = scene.load(count=40, only="push", lethal="push")
+    deaths = 1
+    while not scene.lives():
+        deaths += 1
+        assert deaths < 8, "it goes on killing"
+
+    error = "the process died each of the 3 times that this firing was run again"
+    [payload] = scene.query("SELECT payload ->> '$.orders.id' FROM dead_letters")
+    assert wreck.firings
+    assert deaths == 4
+    assert scene.query("SELECT part, reason, error FROM dead_letters") == [("desk", "firing", error)]
+    assert payload == (10_020,)
+    assert scene.check(letters=1) > 0
