@@ -44,7 +44,8 @@ def kill_at_instants(folder: Path, seed: int, count: int) -> None:
     scene.finish()
     bookings = scene.check()
     held = {name: [getattr(wreck, name) for wreck in wrecks] for name in Wreck.__dataclass_fields__}
-    print(f"{len(wrecks)} kills, {bookings} bookings, each once; left in flight: {held}")  # noqa: T201 - the figures of `make chaos`
+    figures = [f"{name} {sum(counts)} in {sum(map(bool, counts))} wrecks" for name, counts in held.items()]
+    print(f"{len(wrecks)} kills; left in flight: {', '.join(figures)}; {bookings} bookings, each once")  # noqa: T201 - for `make chaos`
 
     # An idle process is easy to kill: these died with work of every kind on their hands.
     assert all(wreck.busy for wreck in wrecks)
