@@ -52,6 +52,11 @@ class Queued:
 class AwaitingAccumulator(LiveAccumulator):
     """A live accumulator of an ``async def``."""
 
+    events: int
+    filtered: int
+    overflowed: int
+    consumed: int
+
     __slots__ = ("_queue", "_room", "_work")
 
     @override

@@ -34,8 +34,8 @@ class Memory(Generic[State]):
     """
 
     def __init__(self, initial: State, type_: object, *, part: str) -> None:
-        self.initial = initial
-        self.type = type_
+        self.initial: State = initial
+        self.type: object = type_
         self.codec: Codec[State] = Codec(type_, part=f"{part}.state")
 
 
@@ -65,9 +65,9 @@ class StreamAccumulator(Accumulator[In, Out]):
         super().__init__(
             function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
-        self.source = source
-        self.origin = source
-        self.memory = memory
+        self.source: Source = source
+        self.origin: object = source
+        self.memory: Memory[object] | None = memory
 
     def __call__(self, event: In, *state: object) -> object:
         """Call the user's function, with its state when it carries one."""
