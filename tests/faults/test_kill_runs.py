@@ -11,7 +11,7 @@ from tests.faults.kills import MOMENTS, Scene
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_while_it_notes_long_tasks_they_end_once(moment: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path)
-    wreck = scene.kill_at(f"run.started: {moment}", only="run", count=48, after=12, task=1.2)
+    wreck = scene.kill_at(f"run.started: {moment}", only="run", count=48, after=12, task=1.4)
     noted = scene.count("tasks WHERE status = 'running'")
     scene.finish()
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.faults.kills import MOMENTS, Scene, Wreck
 
-#: Long enough for a node, which takes a third of it at least, or a task to be cut off by every stop.
-LONG = 1.0
+#: Long enough for a task, or a node, which takes a third of it at least, to be cut off by every stop.
+LONG = 1.2
 
 
 @pytest.mark.timeout(120)
@@ -45,7 +45,6 @@ def leave_work(scene: Scene) -> Wreck:
     assert wreck.inbox
     assert wreck.firings
     assert wreck.unfinished
-    assert wreck.outbox
     return wreck
 
 
