@@ -1,29 +1,49 @@
 """How what tasks left comes together in one context. Pure; the same before and after a restart.
 
-What a task gets is the join of what its dependencies left, and what it left is that with its own delta. So a task is
-never surprised: whatever it saw is settled for all that comes after it, and only what it has not seen can change that.
+What a task gets is the join of what its dependencies left; what it leaves is that with its own delta. Both follow from
+the run's input and the deltas alone. What a task saw is settled: that something lost is known to all that come after
+the task, and only what it has not seen can change what it left.
 
-Two contexts are joined from the top. Each knows the tasks that it comes from, and each value the tasks that wrote it,
-or something inside it. Where only one side has writes that the other has not seen, that side is right: this covers
-deletions as well. Where both have, the rules decide:
+Of the places (``places.py``) that come together at one path:
 
-- a change beats a deletion, and the value is as the changing side has it;
-- mappings are joined key by key;
-- lists that only grew from one and the same list are that list, and the new tails in declared order of their tasks;
-- anything else is a conflict: the side whose last write was declared last wins. Equal values are none.
+1. One that knows less than another counts for nothing: the other has seen all that was written there, and more. So what
+   only one side changed, deleted or settled is as that side has it.
+2. If several are left, each has seen something that another has not. A writer that one of them knows, and has no more,
+   was overwritten or has lost there; a place that has only such writers counts for nothing either. (If that leaves
+   none, the same rivalry was settled in two ways by tasks that saw different parts of it: all of them count.)
+3. Of those, a change beats a deletion, and the value is as the changing side has it.
+4. The one wins whose last writer was declared last. With it go: mappings, key by key by these same rules; lists that
+   grew from one and the same list, with all their tails in declared order; equal values. The rest loses: a conflict.
+
+When tasks ended, and in which order they are named, has no part in this.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import cast
 
 import msgspec
 
 from penstock.workflows.delta import NOTHING, Delta
-from penstock.workflows.values import is_list, is_mapping, same
+from penstock.workflows.places import (
+    INPUT,
+    MAPPING,
+    Grown,
+    Place,
+    Tail,
+    Tasks,
+    all_inside,
+    as_grown,
+    bit_of,
+    inside,
+    place,
+    tails_of,
+    task_of,
+    value_of,
+    values_of,
+    written,
+)
+from penstock.workflows.values import is_list, same
 
-#: Tasks as a bit mask: bit ``n`` stands for task ``n``; the run's input has no bit, for everybody has seen it.
-Tasks = int
 _Path = tuple[str, ...]
 
 
@@ -43,108 +63,8 @@ class Merged(msgspec.Struct, frozen=True):
     conflicts: tuple[Conflict, ...] = ()
 
 
-class Unknown:
-    """Stands for what was not computed yet."""
-
-
-UNKNOWN = Unknown()
-
-
-class Value:
-    """A value of a context, with its writers. Never changed: what was not touched is the same object in all contexts.
-
-    Attributes:
-        writers: The tasks that wrote it, or something inside it.
-    """
-
-    __slots__ = ("_inside", "_plain", "first", "tails", "writers")
-
-    def __init__(
-        self,
-        first: object,
-        writers: Tasks,
-        *,
-        inside: "dict[str, Value] | None" = None,
-        tails: Mapping[int, list[object]] | None = None,
-    ) -> None:
-        #: As it was written as a whole; None for a mapping in which something changed since.
-        self.first: object = first
-        self.writers: Tasks = writers
-        #: What was appended to the list since, by task.
-        self.tails: Mapping[int, list[object]] = tails or {}
-        self._inside = inside
-        self._plain: object = UNKNOWN if inside is not None or tails else first
-
-    @property
-    def plain(self) -> object:
-        """The value as JSON has it."""
-        if self._plain is UNKNOWN:
-            self._plain = self._grown() if self._inside is None else self._mapping(self._inside)
-
-        return self._plain
-
-    def _grown(self) -> list[object]:
-        tails = (self.tails[task] for task in sorted(self.tails))
-        return [*cast("list[object]", self.first), *chain.from_iterable(tails)]
-
-    @staticmethod
-    def _mapping(inside: "Mapping[str, Value]") -> dict[str, object]:
-        return {key: value.plain for key, value in inside.items()}
-
-    @property
-    def inside(self) -> "dict[str, Value] | None":
-        """What a mapping holds; None for anything else."""
-        if self._inside is None and is_mapping(self.first):
-            self._inside = {key: Value(value, self.writers) for key, value in self.first.items()}
-
-        return self._inside
-
-    def changed(self, delta: Delta, task: int) -> "Value":
-        """Return a mapping with what a task changed in it."""
-        inside = dict(cast("dict[str, Value]", self.inside))
-        for key in delta.deleted:
-            del inside[key]
-
-        for key, value in delta.changed.items():
-            inside[key] = Value(value, 1 << task)
-
-        for key, tail in delta.appended.items():
-            inside[key] = inside[key].grown({task: tail}, 1 << task)
-
-        for key, inner in delta.within.items():
-            inside[key] = inside[key].changed(inner, task)
-
-        return Value(None, self.writers | 1 << task, inside=inside)
-
-    def grown(self, tails: Mapping[int, list[object]], writers: Tasks) -> "Value":
-        """Return the list with more tails; in the end they stand in declared order of their tasks."""
-        return Value(self.first, self.writers | writers, tails={**self.tails, **tails})
-
-    def grew_with(self, other: "Value") -> "Value | None":
-        """Return the list that two lists grew to together; None when they did not grow from one and the same."""
-        if not is_list(self.first) or self.first is not other.first:
-            return None
-
-        return self.grown(other.tails, other.writers)
-
-
-class Context:
-    """What a task gets or left.
-
-    Attributes:
-        value: A mapping.
-        seen: The tasks that it comes from.
-    """
-
-    __slots__ = ("seen", "value")
-
-    def __init__(self, value: Value, seen: Tasks) -> None:
-        self.value: Value = value
-        self.seen: Tasks = seen
-
-
 class Contexts:
-    """The contexts of one run. What is known is kept, and shares what is equal, so a join costs what differs.
+    """The contexts of one run. What is known is kept, and shares what is equal.
 
     Args:
         base: The run's input, as checked values.
@@ -152,10 +72,11 @@ class Contexts:
     """
 
     def __init__(self, base: dict[str, object], dependencies: Sequence[Sequence[int]]) -> None:
-        self._base = Context(Value(base, 0), 0)
-        self._dependencies = dependencies
+        self._base: Place = place(base, INPUT)
+        self._dependencies: Sequence[Sequence[int]] = dependencies
         self._deltas: dict[int, Delta] = {}
-        self._left: dict[int, Context] = {}
+        self._left: dict[int, Place] = {}
+        self._joined: dict[tuple[int, ...], tuple[Place, tuple[Conflict, ...]]] = {}
 
     def add(self, task: int, delta: Delta) -> None:
         """Note what a task changed, before anything that comes after it is asked for."""
@@ -163,26 +84,21 @@ class Contexts:
 
     def before(self, task: int) -> Merged:
         """Return what a task gets; everything before it has ended."""
-        return self._together(self._dependencies[task])
+        return self._merged(self._dependencies[task])
 
     def after_all(self) -> Merged:
         """Return the context in which the whole run comes together; everything has ended."""
         inner = {need for needs in self._dependencies for need in needs}
-        return self._together([task for task in range(len(self._dependencies)) if task not in inner])
+        return self._merged([task for task in range(len(self._dependencies)) if task not in inner])
 
-    def _together(self, tasks: Sequence[int]) -> Merged:
-        conflicts: dict[_Path, Tasks] = {}
+    def _merged(self, tasks: Sequence[int]) -> Merged:
         for task in self._unknown(tasks):
-            # what a task was told when it began is not told again
-            told = conflicts if task not in self._deltas else {}
-            context = self._join([self._left[need] for need in self._dependencies[task]], told)
+            before, _ = self._join(self._dependencies[task])
             delta = self._deltas.get(task, NOTHING)
-            value = context.value if delta.empty else context.value.changed(delta, task)
-            self._left[task] = Context(value, context.seen | 1 << task)
+            self._left[task] = before if delta.empty else written(before, delta, bit_of(task))
 
-        context = self._join([self._left[task] for task in sorted(tasks)], conflicts)
-        found = (Conflict(path=path, tasks=tuple(bits(writers))) for path, writers in sorted(conflicts.items()))
-        return Merged(cast("dict[str, object]", context.value.plain), tuple(found))
+        together, conflicts = self._join(tasks)
+        return Merged(values_of(together), conflicts)
 
     def _unknown(self, tasks: Sequence[int]) -> list[int]:
         """Return these tasks and all before them, as far as what they left is not known, in order."""
@@ -195,80 +111,150 @@ class Contexts:
 
         return sorted(found)
 
-    def _join(self, contexts: Sequence[Context], conflicts: dict[_Path, Tasks]) -> Context:
-        """Join contexts by halves: many small ones first, then few large ones."""
-        if len(contexts) < 2:  # noqa: PLR2004 (a pair)
-            return contexts[0] if contexts else self._base
+    def _join(self, tasks: Sequence[int]) -> tuple[Place, tuple[Conflict, ...]]:
+        """Join what tasks left."""
+        if len(tasks) < 2:  # noqa: PLR2004 (nothing to join)
+            return (self._left[tasks[0]] if tasks else self._base), ()
 
-        half = len(contexts) // 2
-        first, second = (self._join(some, conflicts) for some in (contexts[:half], contexts[half:]))
-        value = Join(first.seen, second.seen, conflicts).value(first.value, second.value, ())
-        return Context(value, first.seen | second.seen)
+        key = tuple(sorted(tasks))
+        if key not in self._joined:
+            conflicts: list[Conflict] = []
+            places = {id(left): left for left in (self._left[task] for task in key)}
+            joined = _together([*places.values()], (), conflicts)
+            self._joined[key] = joined, tuple(sorted(conflicts))
+
+        return self._joined[key]
 
 
-class Join:
-    """The join of two contexts.
+def _together(places: Sequence[Place], path: _Path, conflicts: list[Conflict]) -> Place:
+    """Return what several places at one path come to; they are different objects."""
+    newest = _newest(places)
+    if len(newest) == 1:
+        return newest[0]
+
+    dead = _union(here.known & ~here.by for here in newest)
+    standing = [here for here in newest if here.by & ~dead]
+    if not standing:
+        dead, standing = 0, newest
+
+    rivals = [here for here in standing if not here.is_gone] or standing
+    top = max(rivals, key=lambda here: here.by & ~dead)
+    winners = [here for here in rivals if here is top or _goes_with(here, top)]
+    if len(winners) < len(rivals):
+        _note(rivals, dead, path, conflicts)
+
+    if not top.is_mapping:
+        result = _leaf(winners, top, dead)
+        return _knowing(result, newest, result.by)
+
+    joined = _mapping([here for here in newest if here.is_mapping], dead, path, conflicts)
+    return _knowing(joined, [here for here in newest if not here.is_mapping], joined.by)
+
+
+def _note(rivals: Sequence[Place], dead: Tasks, path: _Path, conflicts: list[Conflict]) -> None:
+    tasks = {task_of(here.by & ~dead) for here in rivals} - {task_of(INPUT)}
+    if len(tasks) > 1:
+        conflicts.append(Conflict(path=path, tasks=tuple(sorted(tasks))))
+
+
+def _newest(places: Sequence[Place]) -> list[Place]:
+    """Leave out the places that know less than another."""
+    once = twice = 0
+    for here in places:
+        twice |= once & here.known
+        once |= here.known
+
+    alone = once & ~twice  # what one knows alone, no other place can know: most need no comparison
+    return [
+        here
+        for here in places
+        if here.known & alone
+        or not any(here.known & ~other.known == 0 and here.known != other.known for other in places)
+    ]
+
+
+def _union(masks: Iterable[Tasks]) -> Tasks:
+    union = 0
+    for mask in masks:
+        union |= mask
+
+    return union
+
+
+def _goes_with(here: Place, top: Place) -> bool:
+    """Tell whether both can stand: mappings, lists that grew from the same one, equal values, two deletions."""
+    if here.is_mapping or top.is_mapping:
+        return here.is_mapping and top.is_mapping
+
+    return _grew_together(here, top) or same(value_of(here), value_of(top))
+
+
+def _is_list(here: Place) -> bool:
+    return isinstance(here.value, Grown) or is_list(here.value)
+
+
+def _grew_together(here: Place, top: Place) -> bool:
+    return _is_list(here) and _is_list(top) and as_grown(here).origin & as_grown(top).origin != 0
+
+
+def _leaf(winners: Sequence[Place], top: Place, dead: Tasks) -> Place:
+    by = _union(here.by & ~dead for here in winners)
+    value = _list([here for here in winners if _grew_together(here, top)]) if _is_list(top) else top.value
+    return Place(by, top.known, value, places=top.places, late=top.late)
+
+
+def _list(places: Sequence[Place]) -> Grown:
+    """Return the list that several grew from, with every tail that none of them has seen lose."""
+    grown = [as_grown(here) for here in places]
+    all_tails = [{tail.by: tail.items for tail in tails_of(own)} for own in grown]
+    lost = _union(
+        here.known & ~_union(chain([own.origin], tails))
+        for here, own, tails in zip(places, grown, all_tails, strict=True)
+    )
+    tails = {by: items for own in all_tails for by, items in own.items() if not by & lost}
+    joined: Tail | None = None
+    for by in sorted(tails):
+        joined = Tail(joined, by, tails[by])
+
+    return Grown(grown[0].first, _union(own.origin for own in grown), joined)
+
+
+def _mapping(winners: Sequence[Place], dead: Tasks, path: _Path, conflicts: list[Conflict]) -> Place:
+    """Join mappings key by key."""
+    first = winners[0]
+    alike = all(here.plain is first.plain and here.plain_by == first.plain_by for here in winners)
+    by_key: dict[str, dict[int, Place]] = {}
+    for here in winners:
+        # of what is plain in all of them, only what somebody touched: the others know least of it
+        for key, found in here.places.items() if alike else all_inside(here):
+            by_key.setdefault(key, {})[id(found)] = found
+
+    by = _union(here.by & ~dead for here in winners)
+    places: dict[str, Place] = {}
+    for key, several in by_key.items():
+        different = [*several.values()]
+        places[key] = different[0] if len(different) == 1 else _together(different, (*path, key), conflicts)
+        by |= places[key].by
+
+    known = _union(here.known for here in winners)
+    if alike:
+        return Place(by, known, MAPPING, first.plain, first.plain_by, places, first.late)
+
+    return Place(by, known, MAPPING, places=places, late=first.late)
+
+
+def _knowing(here: Place, others: Sequence[Place], winner: Tasks) -> Place:
+    """Return a place that knows all that others know, inside as well: what they wrote has lost here.
 
     Args:
-        seen: The tasks that the first comes from.
-        seen_by_other: The tasks that the second comes from.
-        conflicts: Takes the writers that are in conflict, by path.
+        winner: The writers that it lost to; where nothing stands, they count as having seen it go.
     """
+    places = dict(here.places)
+    for other in others:
+        for key, lost in all_inside(other):
+            own = places.get(key) or inside(here, key)
+            if lost.known & ~own.known:
+                places[key] = _knowing(own, [lost], winner)
 
-    def __init__(self, seen: Tasks, seen_by_other: Tasks, conflicts: dict[_Path, Tasks]) -> None:
-        self._seen = seen
-        self._seen_by_other = seen_by_other
-        self._conflicts = conflicts
-
-    def value(self, one: Value, other: Value, path: _Path) -> Value:
-        """Return what two values at one path come to."""
-        if one is other or not self._is_news(other):
-            return one
-
-        if not self._is_news_to_other(one):
-            return other
-
-        if one.inside is not None and other.inside is not None:
-            inside = self._mapping(one.inside, other.inside, path)
-            return Value(None, one.writers | other.writers, inside=inside)
-
-        return one.grew_with(other) or self._winner(one, other, path)
-
-    def _is_news(self, other: Value) -> bool:
-        return other.writers & ~self._seen != 0
-
-    def _is_news_to_other(self, one: Value) -> bool:
-        return one.writers & ~self._seen_by_other != 0
-
-    def _mapping(self, one: Mapping[str, Value], other: Mapping[str, Value], path: _Path) -> dict[str, Value]:
-        """Join mappings key by key. What one side lacks it has deleted, or it never was there."""
-        joined = dict(one)
-        for key, theirs in other.items():
-            ours = one.get(key)
-            if ours is not None:
-                joined[key] = self.value(ours, theirs, (*path, key))
-            elif self._is_news(theirs):
-                joined[key] = theirs
-
-        for key in one.keys() - other.keys():
-            if not self._is_news_to_other(one[key]):
-                del joined[key]
-
-        return joined
-
-    def _winner(self, one: Value, other: Value, path: _Path) -> Value:
-        """Let the side win whose last write was declared last; it is no conflict when both left the same."""
-        last = (one.writers & ~self._seen_by_other).bit_length() - 1
-        last_of_other = (other.writers & ~self._seen).bit_length() - 1
-        if not same(one.plain, other.plain):
-            self._conflicts[path] = self._conflicts.get(path, 0) | 1 << last | 1 << last_of_other
-
-        return one if last > last_of_other else other
-
-
-def bits(mask: Tasks) -> Iterator[int]:
-    """Yield the positions of the bits that are set, in order."""
-    while mask:
-        lowest = mask & -mask
-        yield lowest.bit_length() - 1
-        mask ^= lowest
+    known = here.known | _union(other.known for other in others) | (winner if here.is_gone else 0)
+    return Place(here.by, known, here.value, here.plain, here.plain_by, places, here.late)

@@ -238,13 +238,11 @@ def test_thousand_tasks_side_by_side_are_all_there() -> None:
     assert contexts.after_all().values == {str(task): 1 for task in range(1000)}
 
 
-def test_a_task_that_did_not_run_hands_on_what_comes_together_before_it() -> None:
+def test_a_task_without_a_delta_hands_on_what_comes_together_before_it() -> None:
     contexts = Contexts({}, [[], [], [0, 1], [2]])
     contexts.add(0, Delta(changed={"a": 1, "k": 0}))
     contexts.add(1, Delta(changed={"b": 1, "k": 1}))
-    merged = contexts.before(3)
-    assert merged.values == {"a": 1, "b": 1, "k": 1}
-    assert merged.conflicts == (Conflict(path=("k",), tasks=(0, 1)),)
+    assert contexts.before(3).values == {"a": 1, "b": 1, "k": 1}
 
 
 def test_what_a_task_was_told_is_not_told_again_after_it() -> None:
@@ -300,3 +298,65 @@ def test_what_lost_a_conflict_does_not_come_back_inside_the_winner() -> None:
     )
     assert own.got[3] == {"d": {"l": [0], "b": 1}}
     assert own.end == {"d": {"l": [0, 9], "b": 1, "e": 1}}
+
+
+def test_what_lost_does_not_come_back_with_a_task_that_was_declared_before_the_one_that_saw_it_lose() -> None:
+    own = ran(
+        {"d": {"l": [0]}},
+        ((), lambda own: own.update(d={"l": "text"})),
+        ((0,), lambda own: own.pop("d")),
+        ((), lambda own: own.update(d={"l": [0], "b": 1})),
+        ((0,), lambda own: own.update(d={"l": "text", "e": 1})),
+        ((1, 2), dict),
+    )
+    assert own.got[4] == {"d": {"l": [0], "b": 1}}
+    assert own.end == {"d": {"l": [0], "b": 1, "e": 1}}
+
+
+def test_what_a_beaten_deletion_had_deleted_stays_when_the_key_is_made_anew_after_it() -> None:
+    own = ran(
+        {"c": {"a": 1, "b": 2}},
+        ((), lambda own: own.pop("c")),
+        ((), lambda own: own.update(c={"a": 5, "b": 2})),
+        ((0, 1), dict),
+        ((0,), lambda own: own.update(c={"q": 1})),
+    )
+    assert own.got[2] == {"c": {"a": 5, "b": 2}}
+    assert own.end == {"c": {"a": 5, "b": 2, "q": 1}}
+
+
+def test_a_mapping_that_lost_to_another_value_does_not_come_back_inside_the_mapping_made_of_that() -> None:
+    own = ran(
+        {"b": "text"},
+        ((), lambda own: own.update(b={"x": 1, "y": 2})),
+        ((), lambda own: own.update(b=[2])),
+        ((0, 1), lambda own: own.update(b={})),
+        ((0,), lambda own: own.update(b={"y": 2})),
+    )
+    assert own.got[2] == {"b": [2]}
+    assert own.end == {"b": {}}
+
+
+def test_a_rivalry_that_two_tasks_settled_differently_is_decided_once_more() -> None:
+    # the first outweighs the second, which outweighs the deletion, which comes after the first
+    own = ran(
+        {"k": 0},
+        ((), lambda own: own.update(k="second")),
+        ((), lambda own: own.update(k="first")),
+        ((1,), lambda own: own.pop("k")),
+        ((0, 1), dict),
+        ((3, 2), dict),
+        ((0, 2), dict),
+    )
+    assert [own.got[task].get("k") for task in (3, 4, 5)] == ["first", None, "second"]
+    assert own.end == {"k": "second"}
+
+
+def test_an_append_stays_with_its_list_when_that_wins_against_another_value() -> None:
+    own = ran(
+        {"log": [0]},
+        ((), lambda own: own.update(log=[0, 1])),
+        ((0,), lambda own: own.update(log="closed")),
+        ((0,), lambda own: own.update(log=[0, 1, 2])),
+    )
+    assert own.end == {"log": [0, 1, 2]}
