@@ -26,7 +26,7 @@ class Queued:
         partition: The part of the source that the position counts in.
         row: Its row of the inbox, or 0.
         pushed: Whether it was pushed and stands in no row: the only kind that may give way to a newer one.
-        error: Why its row cannot be read; None when it can.
+        error: Why it must not be processed; None when it may.
     """
 
     __slots__ = ("error", "partition", "payload", "position", "pushed", "row")
@@ -95,7 +95,7 @@ class AwaitingAccumulator(LiveAccumulator):
         return self._enqueue(Queued(event, row=row))
 
     @override
-    def refuse_row(self, row: int, payload: bytes, error: Exception) -> None:
+    def refuse_row(self, row: int, payload: object, error: Exception) -> None:
         self._enqueue(Queued(payload, row=row, error=error))  # in its turn: rows before it are not processed yet
 
     @override
@@ -141,9 +141,13 @@ class AwaitingAccumulator(LiveAccumulator):
         return not self.full and not self.gate.shut
 
     async def _process(self, queued: Queued) -> None:
+        if queued.error is not None:
+            self._set_aside(queued.row, queued.payload, queued.error)
+            return
+
         event: object = UNREAD
         try:
-            event = self._read(queued)
+            event = self._convert(queued.payload)
             value = await cast("Awaitable[object]", self._call(event))
             if value is not None:
                 value = self._conform(value)
@@ -154,12 +158,6 @@ class AwaitingAccumulator(LiveAccumulator):
             self._complete(value, queued.position, queued.partition)
 
         self.consumed = queued.row or self.consumed
-
-    def _read(self, queued: Queued) -> object:
-        if queued.error is not None:
-            raise queued.error
-
-        return self._convert(queued.payload)
 
     def _complete(self, value: object, position: Position | None, partition: str) -> None:
         self._note()

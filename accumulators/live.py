@@ -20,7 +20,7 @@ from penstock.accumulators.source import Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import Memory, StreamAccumulator
 from penstock.runtime.codec import Codec
-from penstock.runtime.errors import AppError, ChannelFull, DecodeError
+from penstock.runtime.errors import AppError, ChannelFull, DecodeError, StateIncompatible
 from penstock.runtime.foreign import error_text, is_failure, value_text
 
 #: Name of the reactor in whose asynchronous firing the current code runs.
@@ -69,6 +69,9 @@ class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, Position] = {}
     #: The state that the function carries, as its own codec writes it.
     memory: bytes | None = None
+    #: How often rows of the inbox were applied again that the process may not survive; and which, if it was one alone.
+    replays: int = 0
+    replayed: int = 0
 
 
 class LiveAccumulator:
@@ -101,6 +104,8 @@ class LiveAccumulator:
         "overflowed",
         "positions",
         "refused",
+        "replayed",
+        "replays",
         "sequence",
         "state",
         "undecodable",
@@ -173,6 +178,9 @@ class LiveAccumulator:
         self._stored_memory: bytes | None = None
         #: The last row of the inbox that was applied since the last cut; 0 for none.
         self.consumed: int = 0
+        #: The mark of the rows that are applied again, as in the stored state.
+        self.replays: int = 0
+        self.replayed: int = 0
         self.changed: bool = False
 
     @staticmethod
@@ -388,12 +396,21 @@ class LiveAccumulator:
             self._reject("process", error, event, None, "")
             raise
 
-    def refuse_row(self, row: int, payload: bytes, error: Exception) -> None:
-        """Keep aside a journalled event that cannot be read any more; its row is consumed by the next cut."""
-        self.consumed = row
+    def refuse_row(self, row: int, payload: object, error: Exception) -> None:
+        """Keep aside a journalled event that must not be processed; its row is consumed by the next cut."""
         self.events += 1
+        self._set_aside(row, payload, error)
+
+    def _set_aside(self, row: int, payload: object, error: Exception) -> None:
+        self.consumed = row
         self._note()
-        self._reject("decode", error, payload, None, "")
+        self._reject("decode" if isinstance(error, StateIncompatible) else "process", error, payload, None, "")
+
+    def mark_replay(self, row: int, times: int) -> None:
+        """Note which row is applied again, 0 for all of them, and how often; 0 times when that is over."""
+        if (self.replayed, self.replays) != (row, times):
+            self.replayed, self.replays = row, times
+            self._note()
 
     def _note(self) -> None:
         if not self.changed:
@@ -409,7 +426,13 @@ class LiveAccumulator:
             except Exception as problem:  # noqa: BLE001 (comparing and encoding run user code)
                 error = problem
 
-        state = AccumulatorState(sequence=self.sequence, positions=self.positions, memory=self._stored_memory)
+        state = AccumulatorState(
+            sequence=self.sequence,
+            positions=self.positions,
+            memory=self._stored_memory,
+            replays=self.replays,
+            replayed=self.replayed,
+        )
         return self.CODEC.encode(state), error
 
     def restore(self, data: bytes | None) -> None:
@@ -425,6 +448,7 @@ class LiveAccumulator:
         state = self.CODEC.decode(data)
         self.sequence = self._sequence_before = state.sequence
         self.positions = dict(state.positions)
+        self.replays, self.replayed = state.replays, state.replayed
         if self._memory is not None and state.memory is not None:
             self._stored_memory = state.memory
             self.state = self._memory.codec.decode(state.memory)

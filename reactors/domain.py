@@ -10,13 +10,14 @@ more.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from typing_extensions import override
 
 from penstock.accumulators.awaiting import live_class
 from penstock.accumulators.feeding import feeder, processor
-from penstock.accumulators.gate import SLICE_EVENTS, Gate, Inside
+from penstock.accumulators.gate import Gate, Inside
 from penstock.accumulators.inbox import Inbox
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
@@ -26,9 +27,10 @@ from penstock.reactors.cuts import Cuts
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
+from penstock.reactors.replay import Replay
 from penstock.reactors.reruns import Reruns
 from penstock.reactors.statistics import DomainStatistics
-from penstock.runtime.errors import AppError, LeaseLost, StateIncompatible, StoreError
+from penstock.runtime.errors import AppError, LeaseLost, StoreError
 from penstock.runtime.observe import DomainLost, Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import checkpoints
@@ -143,7 +145,7 @@ class Domain:
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
         self._parts: list[Part] = []
         self._processors: list[Part] = []
-        self._rows: list[InboxRow] = []
+        self._replay = self._replay_of([])
 
     @override
     def __repr__(self) -> str:
@@ -163,8 +165,11 @@ class Domain:
         self.epoch = state.epoch
         clock = self._scheduler.clock
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
-        self._rows = state.inbox
+        self._replay = self._replay_of(state.inbox)
         self._cuts.open(self._cutter, self.epoch)
+
+    def _replay_of(self, rows: Sequence[InboxRow]) -> Replay:
+        return Replay(rows, self.accumulators, gate=self.gate, flush=self.flush, signal=self._signal)
 
     async def start(self, supervisor: Supervisor) -> None:
         """Go on: firings in flight first, then what is left in the inbox, then what is due, then what is new.
@@ -188,31 +193,23 @@ class Domain:
         if reruns.suspects:
             self._parts.append(supervisor.start(f"domain {self.name} firing again", reruns.run_suspects))
 
-        await self._replay()
+        if self._replay.suspicious:
+            go_on = partial(self._go_on, supervisor)
+            self._parts.append(supervisor.start(f"domain {self.name} applying again", go_on))
+        else:
+            await self._go_on(supervisor)
+
+    async def _go_on(self, supervisor: Supervisor) -> None:
+        """Apply what is left in the inbox, then what is new."""
+        await self._replay.run()
         self.inbox.open(self.epoch)
+        self._calmed()
         for accumulator in self.accumulators.values():
             body = feeder(accumulator, self._scheduler, self._threads)
             if body is None:
                 accumulator.health = "live"  # it takes what is pushed
             else:
                 self._parts.append(supervisor.start(f"accumulator {accumulator.name}", body))
-
-    async def _replay(self) -> None:
-        """Apply the events of the inbox that no cut has consumed."""
-        rows, self._rows = self._rows, []
-        for count, row in enumerate(rows, 1):
-            self._replay_row(row)
-            if self.gate.shut or not count & SLICE_EVENTS:
-                await self.gate.ready()
-
-    def _replay_row(self, row: InboxRow) -> None:
-        accumulator = self.accumulators[row.accumulator]
-        try:
-            event = accumulator.definition.input_codec.decode(row.payload)
-        except StateIncompatible as error:
-            accumulator.refuse_row(row.seq, row.payload, error)
-        else:
-            accumulator.apply(row.seq, event)
 
     async def stop(self, drain: float = 10.0) -> None:
         """Stop in order: no new events, no new firings, an end for those that run, and a last cut.
@@ -281,6 +278,7 @@ class Domain:
 
     def _calmed(self) -> None:
         """Let those look who wait for rest: inside, and outside."""
+        self._replay.settle()
         self._signal.tell()
         self._calm()
 
@@ -356,7 +354,7 @@ class Domain:
 
         processed = all(accumulator.idle for accumulator in self.accumulators.values())
         fired = all(reactor.is_idle for reactor in self.reactors.values())
-        return processed and fired and self._cuts.idle and self.inbox.idle
+        return processed and fired and self._cuts.idle and self.inbox.idle and not self._replay.left
 
     def statistics(self) -> DomainStatistics:
         """Return what happened since the app started."""

@@ -2,9 +2,9 @@
 
 Before each re-run its number is committed, so that a firing that ends the process is found out:
 
-* those that were never run again run all at once: most processes die of something else;
-* a firing whose re-run the process did not survive is a *suspect*: suspects run one at a time in the whole app, so that
-  a death is counted for the one that may have caused it;
+* most processes die of something else, so at first all run at once;
+* a firing whose re-run the process did not survive is a *suspect*; while there is one, all run one at a time, in the
+  whole app, so that a death is counted for the one that may have caused it;
 * the number of a firing goes back to 0 when a try of it ends, whatever the outcome, and by one when the app stops in
   order; at ``MOST_CRASHES`` the firing becomes a dead letter instead of running again.
 """
@@ -36,8 +36,9 @@ class Reruns:
         signal: Signal,
         inside: Inside,
     ) -> None:
-        self._first = [pair for pair in firings if not pair[1].crashes]
-        self._suspects = deque(pair for pair in firings if pair[1].crashes)
+        suspected = any(flight.crashes for _, flight in firings)
+        self._first = [] if suspected else list(firings)
+        self._suspects = deque(sorted(firings, key=lambda pair: -pair[1].crashes) if suspected else ())
         self._flush = flush
         self._signal = signal
         self._inside = inside
@@ -48,7 +49,7 @@ class Reruns:
         return len(self._suspects)
 
     async def run_first(self) -> None:
-        """Run those again that no death of the process was counted for.
+        """Run all again, unless there is a suspect.
 
         Raises:
             StoreError: Their number could not be committed.
