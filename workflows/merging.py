@@ -222,7 +222,7 @@ def _list(places: Sequence[Place]) -> Grown:
 def _mapping(winners: Sequence[Place], dead: Tasks, path: _Path, conflicts: list[Conflict]) -> Place:
     """Join mappings key by key."""
     first = winners[0]
-    alike = all(here.plain is first.plain and here.plain_by == first.plain_by for here in winners)
+    alike = all(here.plain is first.plain for here in winners)  # then they are of the same writer
     by_key: dict[str, dict[int, Place]] = {}
     for here in winners:
         # of what is plain in all of them, only what somebody touched: the others know least of it

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from penstock.workflows.merging import Conflict
 from penstock.workflows.values import is_list, is_mapping, same
 
 GONE = object()
@@ -85,12 +86,14 @@ def left(view: View, new: object, task: int) -> View:
     return _put(view, new, task)
 
 
-def joined(views: list[View], base: dict[str, object]) -> View:
-    """Return what several contexts come to; none are the run's input."""
-    return _join(views) if views else _new(base, INPUT)
+def joined(views: list[View], base: dict[str, object]) -> tuple[View, list[Conflict]]:
+    """Return what several contexts come to, and the conflicts; none are the run's input."""
+    conflicts = list[Conflict]()
+    view = _join(views, (), conflicts) if views else _new(base, INPUT)
+    return view, sorted(conflicts)
 
 
-def _join(views: list[View]) -> View:
+def _join(views: list[View], path: tuple[str, ...], conflicts: list[Conflict]) -> View:
     newest = [view for view in views if not any(view.known < other.known for other in views)]
     overruled = frozenset[int]().union(*(view.known - view.by for view in newest))
     standing = [view for view in newest if view.by - overruled]
@@ -99,12 +102,17 @@ def _join(views: list[View]) -> View:
 
     rivals = [view for view in standing if view.value is not GONE] or standing
     top = max(rivals, key=lambda view: sorted(view.by - overruled, reverse=True))
+    winners = [view for view in rivals if view is top or _agree(view, top)]
+    last = {max(view.by - overruled, default=INPUT) for view in rivals} - {INPUT}
+    if len(winners) < len(rivals) and len(last) > 1:
+        conflicts.append(Conflict(path=path, tasks=tuple(sorted(last))))
+
     if top.value is MAPPING:
         winners = [view for view in newest if view.value is MAPPING]
         by_key = {
             key: [view.inner[key] for view in winners if key in view.inner] for view in winners for key in view.inner
         }
-        inner = {key: _join(each) for key, each in by_key.items()}
+        inner = {key: _join(each, (*path, key), conflicts) for key, each in by_key.items()}
         by = frozenset[int]().union(*(view.by - overruled for view in winners), *(each.by for each in inner.values()))
         result = replace(top, by=by, inner=inner)
         return _learned(
@@ -113,7 +121,6 @@ def _join(views: list[View]) -> View:
             by,
         )
 
-    winners = [view for view in rivals if _agree(view, top)]
     alike = [view for view in winners if view.origin & top.origin] if is_list(top.value) else [top]
     lost = frozenset[int]().union(*(view.known - view.origin - {by for by, _ in view.tails} for view in alike))
     tails = {by: items for view in alike for by, items in view.tails if by not in lost}
@@ -123,8 +130,8 @@ def _join(views: list[View]) -> View:
 
 
 def _agree(view: View, top: View) -> bool:
-    if MAPPING in (view.value, top.value):
-        return False
+    if view.value is MAPPING or top.value is MAPPING:
+        return view.value is top.value
 
     return bool(view.origin & top.origin and view.tails + top.tails) or same(plain(view), plain(top))
 

@@ -307,3 +307,44 @@ def test_an_append_stays_with_its_list_when_that_wins_against_another_value() ->
         ((0,), lambda own: own.update(log=[0, 1, 2])),
     )
     assert own.end == {"log": [0, 1, 2]}
+
+
+def test_a_tail_that_was_seen_to_lose_does_not_come_back_with_a_later_one() -> None:
+    own = ran(
+        {"d": {"log": [0]}},
+        ((), lambda own: own.update(d={"log": [0, 1]})),
+        ((0,), lambda own: own.pop("d")),
+        ((), lambda own: own.update(d={"log": [0], "b": 1})),
+        ((1, 2), dict),
+        ((0,), lambda own: own.update(d={"log": [0, 1, 5]})),
+    )
+    assert own.got[3] == {"d": {"log": [0], "b": 1}}
+    assert own.end == {"d": {"log": [0, 5], "b": 1}}
+
+
+def test_a_writer_that_was_overwritten_does_not_protect_an_equal_value_from_deletion() -> None:
+    own = ran(
+        {},
+        ((), lambda own: own.update(k=5)),
+        ((0,), lambda own: own.update(k=6)),
+        ((), lambda own: own.update(k=5)),
+        ((0, 2), dict),
+        ((3, 1), dict),
+        ((2,), lambda own: own.pop("k")),
+    )
+    assert own.got[4] == {"k": 5}
+    assert own.end == {}
+
+
+def test_a_writer_that_was_overwritten_has_no_part_in_who_wins() -> None:
+    own = ran(
+        {},
+        ((), lambda own: own.update(k=5)),
+        ((), lambda own: own.update(k=7)),
+        ((), lambda own: own.update(k=5)),
+        ((2,), lambda own: own.pop("k")),
+        ((0, 2), dict),
+    )
+    merged = own.contexts.after_all()
+    assert merged.values == {"k": 7}
+    assert merged.conflicts == (Conflict(path=("k",), tasks=(0, 1)),)

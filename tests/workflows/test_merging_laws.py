@@ -160,9 +160,11 @@ def test_a_task_that_changes_nothing_has_no_part_in_what_its_dependency_left(
 
 @MANY
 @given(HISTORIES)
-def test_contexts_are_those_of_the_reference(history: History) -> None:
+def test_contexts_and_conflicts_are_those_of_the_reference(history: History) -> None:
     left = list[reference.View]()
     for task, needs in enumerate(history.needs):
-        view = reference.joined([left[need] for need in sorted(needs)], history.base)
-        assert sorted_text(reference.plain(view)) == sorted_text(history.got[task])
+        view, conflicts = reference.joined([left[need] for need in sorted(needs)], history.base)
+        merged = history.contexts.before(task)
+        assert sorted_text(merged.values) == sorted_text(reference.plain(view))
+        assert merged.conflicts == tuple(conflicts)
         left.append(reference.left(view, history.left[task], task))
