@@ -38,7 +38,7 @@ class Reruns:
     ) -> None:
         suspected = any(flight.crashes for _, flight in firings)
         self._first = [] if suspected else list(firings)
-        self._suspects = deque(sorted(firings, key=lambda pair: -pair[1].crashes) if suspected else ())
+        self._suspects = deque(sorted(firings, key=lambda pair: pair[1].crashes) if suspected else ())
         self._flush = flush
         self._signal = signal
         self._inside = inside

@@ -70,6 +70,9 @@ class LiveRun:
         end: The row of the ended run, once that is committed.
         gone: Why this owner has nothing to do with the run any more.
         waiters: Woken when the run has ended or gone.
+        recoveries: How often it was gone on with after a death of its process and got no further, as the store has it.
+        uncounted: Whether it was taken over, and that it goes on is not counted yet.
+        held_back: Tasks that start when that is counted.
     """
 
     __slots__ = (
@@ -87,10 +90,13 @@ class LiveRun:
         "endings",
         "events",
         "gone",
+        "held_back",
         "name",
         "number",
         "progress",
+        "recoveries",
         "rows",
+        "uncounted",
         "waiters",
     )
 
@@ -114,6 +120,9 @@ class LiveRun:
         #: The error of the first task that failed in this process.
         self.cause: BaseException | None = None
         self.waiters: list[asyncio.Future[None]] = []
+        self.recoveries: int = created.recoveries
+        self.uncounted: bool = False
+        self.held_back: list[int] = []
         self._deltas: dict[int, Delta] = {}
         self._outputs: dict[int, str] = {}
         #: By position: how many dependents have not taken the context that a task left.
@@ -310,7 +319,7 @@ class LiveRun:
 
     def row(self) -> RunRow:
         """Return the run as it looks from outside: what is not committed has not happened."""
-        return msgspec.structs.replace(self.end or self.created, tasks=tuple(self._seen()))
+        return msgspec.structs.replace(self.end or self.created, tasks=tuple(self._seen()), recoveries=self.recoveries)
 
     def _seen(self) -> list[TaskRow]:
         plan, states = self.definition.plan, self.progress.states

@@ -8,6 +8,7 @@ Everything here runs on the event loop, in one step each, so there are no locks.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -16,7 +17,7 @@ from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConfli
 from penstock.runtime.foreign import error_text, is_cancelled
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow
-from penstock.runtime.store.runs import insert_run, release_run
+from penstock.runtime.store.runs import count_recoveries, insert_run
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.runtime.tasks import Tasks
@@ -36,7 +37,7 @@ from penstock.workflows.planner import (
 )
 from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.tally import Tally
-from penstock.workflows.writing import write_decision, write_started
+from penstock.workflows.writing import write_decision, write_release, write_started
 
 #: Seconds that cancelled tasks get to clean up, and then the store to let their runs go.
 GRACE = 1.0
@@ -75,8 +76,12 @@ class Owner:
             tasks=Tasks(on_error),
             started=self._body_started,
             ended=self._body_ended,
+            count=self._count,
             long=self._note_long,
         )
+        #: Runs that got no further before the process died; one of them is in hand at a time.
+        self._suspects: deque[LiveRun] = deque()
+        self._suspect: LiveRun | None = None
         self._store: Store = store
         self._scheduler: Scheduler = scheduler
         self._clock: Clock = scheduler.clock
@@ -144,13 +149,58 @@ class Owner:
 
     def adopt(self, runs: Sequence[LiveRun]) -> None:
         """Begin, or go on with, runs that are this owner's now."""
-        for live in runs:
+        # of suspects, those first that were suspected least: deaths from outside should not all hit the same one
+        for live in sorted(runs, key=lambda run: run.recoveries):
             # a run can be seen unfinished in the store just before its creation is acknowledged here
-            if self.live.setdefault(live.number, live) is live and not live.begun:
-                live.begun = True
+            if self.live.setdefault(live.number, live) is not live or live.begun:
+                continue
+
+            live.begun = True
+            if live.recoveries:
+                self._suspects.append(live)
+            else:
                 self._carry_out(live, decide(live.progress, Began()))
 
+        self._next_suspect()
         self.slots.fill()
+
+    # -- runs that the process may die of ------------------------------------------------------------------
+
+    def _next_suspect(self) -> None:
+        """Go on with one run that got no further the last time; the others wait until it has, or has ended."""
+        while self._suspect is None and self._suspects:
+            live = self._suspects.popleft()
+            if live.gone is None:
+                self._suspect = live
+                self._carry_out(live, decide(live.progress, Began()))
+
+    def _is_harmless(self, live: LiveRun) -> None:
+        if self._suspect is live:
+            self._suspect = None
+            self._next_suspect()
+
+    def _count(self, live: LiveRun, task: int) -> None:
+        """Commit that a run is gone on with, before a body of it starts."""
+        live.held_back.append(task)
+        if len(live.held_back) == 1:
+            unit = self._store.unit("run.recover")
+            count_recoveries(unit, live.number, live.created.epoch, live.recoveries + 1)
+            self._submit(unit, partial(self._counted, live))
+
+    def _counted(self, live: LiveRun, _unit: Unit, error: StoreError | None) -> None:
+        self.uncommitted -= 1
+        tasks, live.held_back = live.held_back, []
+        if error is None:
+            live.uncounted = False
+            live.recoveries += 1
+            for task in tasks:
+                self.slots.start(live, task)
+        else:
+            self.slots.give_back(len(tasks))
+            self._let_go(live, error)
+
+        self.slots.fill()
+        self._look_for_rest()
 
     # -- carrying out --------------------------------------------------------------------------------------
 
@@ -200,9 +250,12 @@ class Owner:
         for task in commit.tasks:
             self._tally.task(live, live.rows[task])
 
+        live.recoveries = 0
         self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
         if end is not None:
             self._finish(live, end)
+
+        self._is_harmless(live)
 
     def _submit(self, unit: Unit, done: Callable[[Unit, StoreError | None], None]) -> None:
         self.uncommitted += 1
@@ -258,6 +311,8 @@ class Owner:
             self.slots.cancel(live)
             if live.progress.held is not None:  # no unit will come back for these
                 self.slots.give_back(live.committed(Commit(live.progress.held)))
+
+            self._is_harmless(live)
 
     # -- stopping ------------------------------------------------------------------------------------------
 
@@ -324,7 +379,7 @@ class Owner:
 
     async def _release_run(self, live: LiveRun) -> None:
         unit = self._store.unit("run.release")
-        release_run(unit, live.number, live.created.epoch)
+        write_release(unit, live)
         await self._store.commit(unit)
 
 

@@ -12,7 +12,7 @@ from penstock.workflows.live import Definition, LiveRun
 from penstock.workflows.states import RunState
 from penstock.workflows.writing import write_quarantine
 
-#: How often a run is taken over from a process that died. The next time it is given up, for it may be what kills.
+#: How often a run may be gone on with and get no further before the process dies. Then it is given up: it may kill it.
 MAX_RECOVERIES = 3
 
 
@@ -27,7 +27,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recovery:
-    """Claims what is unfinished. The count of recoveries is committed before a run goes on.
+    """Claims what is unfinished, and sorts it.
 
     Args:
         definitions: The registered workflows by name.
@@ -56,8 +56,11 @@ class Recovery:
         reason = self._misfit(row)
         if reason is not None:
             recovered.parked.append((row, reason))
-        elif row.recoveries > MAX_RECOVERIES:
-            error = f"the process died {row.recoveries} times while it owned the run; look at its running tasks"
+        elif row.recoveries >= MAX_RECOVERIES:
+            error = (
+                f"the process died each of the {row.recoveries} times that this run was gone on with, and it got no"
+                " further; look at its running tasks"
+            )
             recovered.quarantined.append(
                 msgspec.structs.replace(
                     row, status=RunState.QUARANTINED, error=error, finished_at=self._store.scheduler.clock.now()
@@ -89,7 +92,8 @@ class Recovery:
             return
 
         now = self._store.scheduler.clock.now()
-        live.note("run_recovered", now, reason=f"recovery {row.recoveries}" if row.recoveries else "after a stop")
+        live.uncounted = True
+        live.note("run_recovered", now, reason=f"{row.recoveries} times before" if row.recoveries else None)
         if row.code_version not in {"", definition.code_version}:
             live.note("code_changed", now, reason=f"{row.code_version}, now {definition.code_version}")
 

@@ -116,8 +116,8 @@ class Run:
 
     @property
     def recoveries(self) -> int:
-        """How often the process died while it owned the run."""
-        return self._stored.recoveries
+        """How often it was gone on with after a death of its process, and has got no further since."""
+        return self._stored.recoveries if self._live is None else self._live.recoveries
 
     @property
     def created_at(self) -> datetime:

@@ -57,6 +57,7 @@ class Slots:
         limit: How many at once.
         started: Told before a body starts.
         ended: Told how a body ended; ``None`` when it was interrupted. The slot stays taken until ``give_back``.
+        count: Told of a task that has a slot, whose run was taken over: ``start`` starts it when that is counted.
         long: Told the bodies that have been running for a while, once each.
     """
 
@@ -69,6 +70,7 @@ class Slots:
         tasks: Tasks,
         started: Callable[[Execution], None],
         ended: Callable[[Execution, Outcome | None], None],
+        count: Callable[[LiveRun, int], None],
         long: Callable[[list[Execution]], None],
     ) -> None:
         self.limit = limit
@@ -77,7 +79,7 @@ class Slots:
         self._clock = scheduler.clock
         self._threads = threads
         self._tasks = tasks
-        self._started, self._ended, self._long = started, ended, long
+        self._started, self._ended, self._count, self._long = started, ended, count, long
         self._queue: deque[tuple[LiveRun, int]] = deque()
         self._running: set[Execution] = set()
         self._taken = 0
@@ -111,8 +113,19 @@ class Slots:
         while self._queue and self._taken < self.limit and not self.closed:
             live, task = self._queue.popleft()
             if live.gone is None:
-                self._start(Execution(live, task, self._clock.now(), self._clock.monotonic()))
+                self._taken += 1
+                (self._count if live.uncounted else self.start)(live, task)
 
+        self._look_soon()
+
+    def start(self, live: LiveRun, task: int) -> None:
+        """Start the body of a task that has a slot."""
+        if live.gone is not None or self.closed:
+            self.give_back()
+        else:
+            self._start(Execution(live, task, self._clock.now(), self._clock.monotonic()))
+
+    def _look_soon(self) -> None:
         if self._running and self._watch is None:
             self._watch = self._scheduler.after(LONG, self._look)
 
@@ -134,7 +147,6 @@ class Slots:
             self._watch = None
 
     def _start(self, execution: Execution) -> None:
-        self._taken += 1
         self._running.add(execution)
         self._started(execution)
         execution.handle = self._tasks.start(self._carry_out(execution))

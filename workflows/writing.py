@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from penstock.runtime.store.rows import RunRow, TaskRow
-from penstock.runtime.store.runs import append_events, fence_run, finish_run, put_task
+from penstock.runtime.store.runs import append_events, count_recoveries, fence_run, finish_run, put_task, release_run
 from penstock.runtime.store.unit import Unit
 from penstock.workflows.events import Event, events_to_text
 from penstock.workflows.execution import Failure
@@ -30,11 +30,21 @@ def write_decision(unit: Unit, live: LiveRun, commit: Commit, now: datetime) -> 
         _note(live, task, row)
 
     end = None if commit.end is None else _end(unit, live, commit.end, output, now)
-    if end is None:
+    if live.recoveries:  # it gets further
+        count_recoveries(unit, live.number, live.created.epoch, 0)
+    elif end is None:
         fence_run(unit, live.number, live.created.epoch)
 
     _flush(unit, live, now)
     return end
+
+
+def write_release(unit: Unit, live: LiveRun) -> None:
+    """Let a run go; that it was stopped in order before it got further counts for nothing."""
+    if live.recoveries > live.created.recoveries:
+        count_recoveries(unit, live.number, live.created.epoch, live.created.recoveries)
+
+    release_run(unit, live.number, live.created.epoch)
 
 
 def write_started(unit: Unit, live: LiveRun, tasks: Sequence[tuple[int, datetime]]) -> None:

@@ -75,8 +75,20 @@ RELEASE_RUN = Kind(
     refusal=run_lost,
 )
 
-# Closes the race with the old owner: from here on its writes carry an epoch that matches nothing. The recovery count is
-# committed before a run resumes. Index: runs_unfinished.
+# The same race as FENCE_RUN. Committed before a run that was taken over goes on. Index: primary key of runs.
+COUNT_RECOVERIES = Kind(
+    name="count recoveries",
+    rank=1,
+    columns=("id", "epoch", "recoveries"),
+    role=Role.GUARD,
+    slot="run",
+    key=itemgetter(0),
+    ordered=True,
+    refusal=run_lost,
+)
+
+# Closes the race with the old owner: from here on its writes carry an epoch that matches nothing. Index:
+# runs_unfinished.
 CLAIM_RUNS = Kind(name="claim runs", rank=0, columns=("owner",), alone=True)
 
 # Behind FENCE_RUN or FINISH_RUN of its unit. Index: the primary keys.

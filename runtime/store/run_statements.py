@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from sqlalchemy import (
     CTE,
     and_,
-    case,
     literal_column,
     null,
     select,
@@ -15,7 +14,7 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.store import run_kinds, schema
 from penstock.runtime.store.kinds import Kind
-from penstock.runtime.store.statements import ONE, ZERO, Build, hold, put, write
+from penstock.runtime.store.statements import ONE, Build, hold, put, write
 
 
 def insert_run(given: CTE) -> ClauseElement:
@@ -46,18 +45,23 @@ def finish_run(given: CTE) -> ClauseElement:
 
 
 def release_run(given: CTE) -> ClauseElement:
-    """Let runs go: any node may claim them, and that counts as no recovery."""
+    """Let runs go: any node may claim them."""
     return update(schema.RUNS).where(*owned(given)).values(owner=null(), lease_until=null())  # type: ignore[arg-type]
+
+
+def count_recoveries(given: CTE) -> ClauseElement:
+    """Note how often runs were gone on with and got no further."""
+    changes = {"recoveries": given.c.recoveries}
+    return update(schema.RUNS).where(*owned(given)).values(changes)  # type: ignore[arg-type]
 
 
 def claim_runs(given: CTE) -> ClauseElement:
     """Take all unfinished runs of others."""
     runs = schema.RUNS
-    died = case((runs.c.owner.is_(None), ZERO), else_=ONE)
     return (
         update(runs)
         .where(runs.c.finished_at.is_(None), runs.c.owner.is_distinct_from(given.c.owner))
-        .values(owner=given.c.owner, epoch=runs.c.epoch + ONE, recoveries=runs.c.recoveries + died)
+        .values(owner=given.c.owner, epoch=runs.c.epoch + ONE)
     )
 
 
@@ -78,6 +82,7 @@ STATEMENTS: Mapping[Kind, Build] = {
     run_kinds.FENCE_RUN: lambda given: hold(schema.RUNS, given, schema.RUNS.c.finished_at.is_(None)),
     run_kinds.FINISH_RUN: finish_run,
     run_kinds.RELEASE_RUN: release_run,
+    run_kinds.COUNT_RECOVERIES: count_recoveries,
     run_kinds.CLAIM_RUNS: claim_runs,
     run_kinds.PUT_TASK: lambda given: put(schema.TASKS, given),
     run_kinds.APPEND_EVENTS: lambda given: write(schema.EVENTS, given),

@@ -21,6 +21,7 @@ from penstock.runtime.store.rows import (
 from penstock.runtime.store.run_kinds import (
     APPEND_EVENTS,
     CLAIM_RUNS,
+    COUNT_RECOVERIES,
     FENCE_RUN,
     FINISH_RUN,
     INSERT_RUN,
@@ -86,10 +87,15 @@ def release_run(unit: Unit, run_id: int, epoch: int) -> None:
 # -- recovery ------------------------------------------------------------------------------------------------
 
 
+def count_recoveries(unit: Unit, run_id: int, epoch: int, recoveries: int) -> None:
+    """Note how often a run was gone on with and got no further; refuse the unit as ``fence_run`` does."""
+    unit.add(COUNT_RECOVERIES, (run_id, epoch, recoveries))
+
+
 async def claim_unfinished(store: Store) -> list[RunRow]:
     """Become the owner of every unfinished run that this node does not own; return them with their tasks, by id.
 
-    Each has its epoch raised, and its recoveries unless it was released. That is committed before this returns.
+    Each has its epoch raised. That is committed before this returns.
     """
     unit = store.unit("claim")
     unit.add(CLAIM_RUNS, (store.node,))

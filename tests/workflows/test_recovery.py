@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 
+import msgspec
 import pytest
 
 from penstock.runtime.effects import Recorded, Start
@@ -119,6 +120,10 @@ async def crash(worker: Worker, machine: Machine) -> None:
     await machine.store.close()
 
 
+class Named(msgspec.Struct):
+    name: str
+
+
 def hanging() -> tuple[Workflow, asyncio.Event, list[str]]:
     """A workflow whose second task waits for a gate."""
     gate, ran, made = asyncio.Event(), list[str](), Workflow("w")
@@ -140,20 +145,91 @@ async def test_run_is_quarantined_after_three_recoveries(machine: Machine, clock
         await clock.settle()
         await crash(worker, machine)
         worker = await machine.open(made)
+        await clock.settle()
         assert (await worker.run(run_id)).recoveries == recoveries
 
-    await clock.settle()
     await crash(worker, machine)
     gate.set()
     worker = await machine.open(made)
     run = await worker.run(run_id)
     assert (run.status, run.error) == (
         "quarantined",
-        "the process died 4 times while it owned the run; look at its running tasks",
+        (
+            "the process died each of the 3 times that this run was gone on with, and it got no further;"
+            " look at its running tasks"
+        ),
     )
     assert ran == ["first", *["second"] * 4]
-    with pytest.raises(RunFailed, match="recovery: the process died 4 times"):
+    with pytest.raises(RunFailed, match="recovery: the process died each of the 3 times"):
         await run.result()
+
+
+async def test_run_that_gets_further_is_not_given_up(machine: Machine, clock: VirtualClock) -> None:
+    made, gate, ran = Workflow("w"), asyncio.Semaphore(0), list[int]()
+    for task in range(6):
+
+        @made.task(name=f"t{task}", dependencies=[f"t{task - 1}"] if task else [])
+        async def body(context: Context) -> None:
+            await gate.acquire()
+            ran.append(len(context))
+            context[str(len(context))] = True
+
+    worker = await machine.open(made)
+    run_id = (await worker.start(made)).id
+    for _ in range(5):
+        gate.release()
+        await clock.settle()
+        await crash(worker, machine)
+        worker = await machine.open(made)
+
+    gate.release()
+    await worker.wait_idle()
+    run = await worker.run(run_id)
+    assert (run.status, run.recoveries, ran) == ("completed", 0, [0, 1, 2, 3, 4, 5])
+
+
+async def test_run_that_never_began_is_not_blamed(machine: Machine, clock: VirtualClock) -> None:
+    made, _, ran = hanging()
+    queued = Workflow("queued")
+    queued.task(name="only")(lambda: ran.append("queued"))
+    worker = await machine.open(made, queued, limit=1)
+    guilty, innocent = [await worker.start(each) for each in (made, queued)]
+    for _ in range(5):
+        await clock.settle()
+        await crash(worker, machine)
+        worker = await machine.open(made, queued, limit=1)
+
+    await worker.wait_idle()
+    runs = [await worker.run(run.id) for run in (guilty, innocent)]
+    assert [run.status for run in runs] == ["quarantined", "completed"]
+
+
+async def test_runs_that_got_no_further_go_on_one_at_a_time(machine: Machine, clock: VirtualClock) -> None:
+    made, running = Workflow("w", input=Named), list[str]()
+    gates = {name: asyncio.Event() for name in "abc"}
+
+    @made.task
+    async def body(name: str) -> None:
+        running.append(name)
+        await gates[name].wait()
+
+    worker = await machine.open(made)
+    runs = [(await worker.start(made, {"name": name})).id for name in "abc"]
+    for expected in (["a", "b", "c"], ["a", "b", "c"], ["a"]):
+        await clock.settle()
+        assert running == expected
+        running.clear()
+        await crash(worker, machine)
+        worker = await machine.open(made)
+
+    for name in "bca":
+        await clock.settle()
+        assert running == [name]
+        running.clear()
+        gates[name].set()
+
+    await worker.wait_idle()
+    assert [(await worker.run(run)).status for run in runs] == ["completed"] * 3
 
 
 async def test_stop_lets_running_tasks_end(machine: Machine, clock: VirtualClock) -> None:
@@ -322,7 +398,7 @@ async def test_run_of_an_unregistered_workflow_is_parked_and_visible(
     worker = await machine.open(made)
     await worker.wait_idle()
     run = await worker.run(run_id)
-    assert (run.status, run.recoveries, ran) == ("completed", 1, ["first", "second", "second"])
+    assert (run.status, run.recoveries, ran) == ("completed", 0, ["first", "second", "second"])
 
 
 async def test_changed_structure_parks_the_run(machine: Machine, clock: VirtualClock) -> None:

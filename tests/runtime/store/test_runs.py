@@ -150,7 +150,7 @@ async def test_a_new_node_claims_what_is_unfinished_with_its_tasks(open_store: O
     await old.commit(unit)
     await old.close()
     new = await open_store()
-    claimed = msgspec.structs.replace(open_run, owner=new.node, epoch=2, recoveries=1, tasks=(task,))
+    claimed = msgspec.structs.replace(open_run, owner=new.node, epoch=2, tasks=(task,))
     assert await runs.claim_unfinished(new) == [claimed]
     assert await runs.claim_unfinished(new) == [claimed]  # its own runs are not claimed again
 
