@@ -6,8 +6,8 @@ makes a ``Session``, which lives until the app is closed; the methods here look 
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, overload
@@ -164,10 +164,19 @@ class App:
     def run(self, work: Awaitable[T]) -> T: ...
 
     def run(self, work: Awaitable[T] | None = None) -> T | None:
-        """Open the app on a new event loop and block: until a signal, or until ``work`` is done."""
+        """Open the app on a new event loop and block: until a signal, or until ``work`` is done.
+
+        Raises:
+            SystemExit: SIGTERM came before that; the app has stopped in order.
+            KeyboardInterrupt: So did SIGINT while ``work`` ran.
+        """
         return asyncio.run(self._run(work))
 
     async def _run(self, work: Awaitable[T] | None) -> T | None:
+        with cancelled_by(signal.SIGTERM):
+            return await self._run_inside(work)
+
+    async def _run_inside(self, work: Awaitable[T] | None) -> T | None:
         if work is None:
             await self.serve()
             return None
@@ -310,6 +319,37 @@ class App:
     def metrics(self) -> str:
         """Return the metrics in the text format that Prometheus reads."""
         return self._open.metrics()
+
+
+@contextmanager
+def cancelled_by(number: signal.Signals) -> Iterator[None]:
+    """Cancel the running task when a signal comes, once; the next one ends the process.
+
+    Raises:
+        SystemExit: The signal came.
+    """
+    loop, task, received = asyncio.get_running_loop(), asyncio.current_task(), list[signal.Signals]()
+
+    def cancel() -> None:
+        received.append(number)
+        loop.remove_signal_handler(number)
+        if task is not None:
+            task.cancel()
+
+    # neither outside the main thread nor on Windows
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(number, cancel)
+
+    try:
+        yield
+    except asyncio.CancelledError:
+        if received:
+            raise SystemExit(128 + number) from None
+
+        raise
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(number)
 
 
 async def _wait_for_signal() -> None:

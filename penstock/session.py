@@ -263,7 +263,9 @@ class Session:
         for observer in self._observers:
             try:
                 observer(fact)
-            except Exception as error:  # noqa: BLE001 - an observer is user code: what it is told has happened all the same
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an observer is user code: what it is told has happened
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": f"observer {value_text(observer)} raised on {value_text(fact)}", "exception": error}
                 )

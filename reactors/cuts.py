@@ -99,8 +99,10 @@ class Cuts:
         return self._away is None and not self.ledger.next
 
     def request(self) -> None:
-        """Take a cut at the next turn of the loop."""
-        if not self._soon:
+        """Take a cut at the next turn of the loop; after one that failed, when the store had a moment."""
+        if self.error is not None:
+            self._arm()
+        elif not self._soon:
             self._soon = True
             asyncio.get_running_loop().call_soon(self.cut)
 

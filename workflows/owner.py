@@ -35,6 +35,7 @@ from penstock.workflows.planner import (
     Started,
     decide,
 )
+from penstock.workflows.recovery import MAX_RECOVERIES
 from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.tally import Tally
 from penstock.workflows.writing import write_decision, write_release, write_started
@@ -79,7 +80,7 @@ class Owner:
             count=self._count,
             long=self._note_long,
         )
-        #: Runs that got no further before the process died; one of them is in hand at a time.
+        #: Runs that have their last chance; one of them is in hand at a time, so that no other is given up for it.
         self._suspects: deque[LiveRun] = deque()
         self._suspect: LiveRun | None = None
         self._store: Store = store
@@ -149,14 +150,13 @@ class Owner:
 
     def adopt(self, runs: Sequence[LiveRun]) -> None:
         """Begin, or go on with, runs that are this owner's now."""
-        # of suspects, those first that were suspected least: deaths from outside should not all hit the same one
-        for live in sorted(runs, key=lambda run: run.recoveries):
+        for live in runs:
             # a run can be seen unfinished in the store just before its creation is acknowledged here
             if self.live.setdefault(live.number, live) is not live or live.begun:
                 continue
 
             live.begun = True
-            if live.recoveries:
+            if live.recoveries >= MAX_RECOVERIES - 1:
                 self._suspects.append(live)
             else:
                 self._carry_out(live, decide(live.progress, Began()))
@@ -167,7 +167,7 @@ class Owner:
     # -- runs that the process may die of ------------------------------------------------------------------
 
     def _next_suspect(self) -> None:
-        """Go on with one run that got no further the last time; the others wait until it has, or has ended."""
+        """Go on with one run that has its last chance; the others wait until it has got further, or has ended."""
         while self._suspect is None and self._suspects:
             live = self._suspects.popleft()
             if live.gone is None:

@@ -160,7 +160,13 @@ def describe_size(file: Path) -> str:
 def look_at_contents(census: Census) -> Iterator[Finding]:
     """Look at what waits in the store."""
     runs = ", ".join(f"{count} {status}" for status, count in census.runs.items())
-    yield Finding(subject="runs", value=runs or "none")
+    quarantined = census.runs.get("quarantined")
+    yield Finding(
+        subject="runs",
+        value=runs or "none",
+        state="warning" if quarantined else "ok",
+        advice="`penstock runs list --status quarantined` shows runs that the process died of" if quarantined else None,
+    )
     waiting = [
         counted(census.domains, "domains"),
         f"{census.state_rows} rows of state",

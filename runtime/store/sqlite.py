@@ -200,7 +200,9 @@ def take_lock(options: Options) -> FileLock:
         StoreInUse: Another one is.
         StoreReadOnly: The lock file beside it cannot be written.
     """
-    path = options.path.with_name(f"{options.path.name}.lock")
+    # of the file itself: a link to it must not have a lock of its own
+    file = options.path.resolve()
+    path = file.with_name(f"{file.name}.lock")
     try:
         return FileLock(path, store=options.name, started_at=options.started_at)
     except OSError as error:

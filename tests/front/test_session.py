@@ -1,7 +1,11 @@
 """What goes wrong around an app is its own matter: nothing else is lost, and nothing hangs."""
 
 import asyncio
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -30,13 +34,14 @@ def streams(*names: str) -> list[ps.Reactor]:
     return reactors
 
 
-async def test_an_observer_that_raises_is_reported_and_stops_nothing() -> None:
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, GeneratorExit, SystemExit])
+async def test_an_observer_that_raises_is_reported_and_stops_nothing(error: type[BaseException]) -> None:
     market, told, reports = Market(), list[Fact](), list[dict[str, object]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
 
     def broken(fact: Fact) -> None:
         told.append(fact)
-        raise ValueError("the observer is broken")
+        raise error("the observer is broken")
 
     async with open_test_app(market.parts) as test:
         test.app.observe(broken)
@@ -162,3 +167,28 @@ async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(tm
         await run()
 
     assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("work", ["", "asyncio.sleep(60)"])
+def test_sigterm_stops_an_app_in_order_whatever_it_runs(tmp_path: Path, work: str) -> None:
+    program = f"""
+import asyncio, penstock as ps
+work = ps.Workflow("work")
+@work.task
+async def wait() -> None:
+    print("running", flush=True)
+    await asyncio.sleep(60)
+app = ps.App("sqlite:///app.db", parts=[work], config=ps.Config(drain_timeout=0.01))
+async def start(app):
+    await app.start(work)
+    {f"await {work}" if work else "await app.serve()"}
+app.run(start(app))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == (128 + signal.SIGTERM if work else 0)
+
+    with closing(sqlite3.connect(tmp_path / "app.db")) as store:
+        assert store.execute("SELECT status, owner FROM runs").fetchall() == [("running", None)]

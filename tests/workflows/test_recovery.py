@@ -204,7 +204,7 @@ async def test_run_that_never_began_is_not_blamed(machine: Machine, clock: Virtu
     assert [run.status for run in runs] == ["quarantined", "completed"]
 
 
-async def test_runs_that_got_no_further_go_on_one_at_a_time(machine: Machine, clock: VirtualClock) -> None:
+async def test_runs_that_have_their_last_chance_go_on_one_at_a_time(machine: Machine, clock: VirtualClock) -> None:
     made, running = Workflow("w", input=Named), list[str]()
     gates = {name: asyncio.Event() for name in "abc"}
 
@@ -215,14 +215,14 @@ async def test_runs_that_got_no_further_go_on_one_at_a_time(machine: Machine, cl
 
     worker = await machine.open(made)
     runs = [(await worker.start(made, {"name": name})).id for name in "abc"]
-    for expected in (["a", "b", "c"], ["a", "b", "c"], ["a"]):
+    for _ in range(3):
         await clock.settle()
-        assert running == expected
+        assert running == ["a", "b", "c"]
         running.clear()
         await crash(worker, machine)
         worker = await machine.open(made)
 
-    for name in "bca":
+    for name in "abc":
         await clock.settle()
         assert running == [name]
         running.clear()

@@ -138,6 +138,13 @@ async def test_serving_needs_to_write(open_store: OpenStore, url: str) -> None:
         await open_store(url=f"{url}?mode=ro")
 
 
+async def test_a_link_to_a_store_is_that_store(open_store: OpenStore, tmp_path: Path) -> None:
+    await open_store()
+    (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
+    with pytest.raises(StoreInUse):
+        await open_store(url=f"sqlite:///{tmp_path}/link.db")
+
+
 @pytest.fixture
 def folder_of_a_user() -> Iterator[Path]:
     """A folder in which permission bits count: root, whom they do not stop, becomes somebody else."""
