@@ -6,7 +6,7 @@ makes a ``Session``, which lives until the app is closed; the methods here look 
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from inspect import iscoroutine
 from types import TracebackType
@@ -322,7 +322,7 @@ class App:
 
 
 @contextmanager
-def cancelled_by(number: signal.Signals) -> Iterator[None]:
+def cancelled_by(number: signal.Signals) -> Generator[None]:
     """Cancel the running task when a signal comes, once; the next one ends the process.
 
     Raises:
