@@ -68,6 +68,7 @@ async def test_rest_after_a_graph_that_waits_does_not_wait_for_the_next_checkpoi
     async with ps.App(parts=[graph], config=config) as app:
         await app.push(market.orderbook, Book("A", 2.0, 4.0))
         await asyncio.wait_for(app.wait_idle(), 10.0)
+        assert app.statistics().reactors["market"].in_flight == 0
 
 
 async def test_starts_that_fail_are_no_crashes_of_what_is_in_flight(tmp_path: Path) -> None:

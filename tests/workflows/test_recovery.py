@@ -232,6 +232,32 @@ async def test_runs_that_have_their_last_chance_go_on_one_at_a_time(machine: Mac
     assert [(await worker.run(run)).status for run in runs] == ["completed"] * 3
 
 
+async def test_last_chance_of_the_next_run_comes_when_one_is_lost(machine: Machine, clock: VirtualClock) -> None:
+    made, running = Workflow("w", input=Named), list[str]()
+
+    @made.task
+    async def body(name: str) -> None:
+        running.append(name)
+        await asyncio.Event().wait()
+
+    worker = await machine.open(made)
+    runs = [(await worker.start(made, {"name": name})).id for name in "ab"]
+    for _ in range(3):
+        await clock.settle()
+        await crash(worker, machine)
+        worker = await machine.open(made)
+
+    running.clear()
+    await clock.settle()
+    assert running == ["a"]
+    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as store:
+        store.execute("UPDATE runs SET epoch = 99 WHERE id = ?", (run_number(runs[0]),))
+        store.commit()
+
+    await clock.advance(1.5)  # it is written down as running, and found to have another owner
+    assert running[-1] == "b"
+
+
 async def test_stop_lets_running_tasks_end(machine: Machine, clock: VirtualClock) -> None:
     made, gate, ran = hanging()
     worker = await machine.open(made)
