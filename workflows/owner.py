@@ -178,7 +178,6 @@ class Owner:
         if self._suspect is live:
             self._suspect = None
             self._next_suspect()
-            self.slots.fill()
 
     def _count(self, live: LiveRun, task: int) -> None:
         """Commit that a run is gone on with, before a body of it starts."""
