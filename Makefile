@@ -36,14 +36,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 ifdef UV
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group test --group lint --group docs
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --no-build-isolation -e '.[demo]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --no-build-isolation -e '.[demo,postgres]'
 else
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  --group test --group lint --group docs
 	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt --no-build-isolation -e '.[demo]'
+	  -c constraints.txt --no-build-isolation -e '.[demo,postgres]'
 endif
 	@touch $@
 

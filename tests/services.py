@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import postgres
+
 
 def sqlite_missing() -> str | None:
     """Say what SQLite lacks: the store needs RETURNING and the JSON functions."""
@@ -20,7 +22,7 @@ def sqlite_missing() -> str | None:
 
 
 #: Each service with the question why it cannot be used; ``None`` is: it can.
-SERVICES: dict[str, Callable[[], str | None]] = {"sqlite": sqlite_missing}
+SERVICES: dict[str, Callable[[], str | None]] = {"sqlite": sqlite_missing, "postgres": postgres.missing}
 
 
 def required() -> frozenset[str]:

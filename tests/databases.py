@@ -1,0 +1,77 @@
+"""The store of a test, whichever database it is: made, and looked at past the store."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tests.postgres import Row, databases, is_postgres
+
+DIALECTS = ("sqlite",)
+
+
+class Stores:
+    """Makes stores of one dialect for one test; they are removed with it."""
+
+    def __init__(self, dialect: str, folder: Path) -> None:
+        self.dialect = dialect
+        self._folder = folder
+        self._made: list[str] = []
+
+    def new(self, *, empty: bool = False) -> str:
+        """Return the URL of a new store that nothing has served; on PostgreSQL with its schema, unless it is empty."""
+        if self.dialect == "postgres":
+            url = databases().create(empty=empty)
+        else:
+            url = f"sqlite:///{self._folder}/store{len(self._made) or ''}.db"
+
+        self._made.append(url)
+        return url
+
+    def drop(self, url: str) -> None:
+        """Remove one before the test ends."""
+        self._made.remove(url)
+        if is_postgres(url):
+            databases().drop(url)
+
+    def close(self) -> None:
+        """Remove them all."""
+        for url in [url for url in self._made if is_postgres(url)]:
+            self.drop(url)
+
+
+@contextmanager
+def stores(dialect: str, folder: Path) -> Iterator[Stores]:
+    """Make stores until the end of the block."""
+    made = Stores(dialect, folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def rows(url: str, text: str, *values: object) -> list[Row]:
+    """Run one statement past the store, in a transaction of its own; return what it gives. Values stand for ``?``.
+
+    Waits: in an async test the loop stands still meanwhile, as it does for no longer than a file is read.
+    """
+    if is_postgres(url):
+        return databases().rows(url, text, *values)
+
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        return connection.execute(text, values).fetchall()
+
+
+def tables(url: str) -> list[str]:
+    """Return the names of a store's tables."""
+    if is_postgres(url):
+        text = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
+    else:
+        text = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+
+    return [str(name) for (name,) in rows(url, text)]
+
+
+def dump(url: str) -> dict[str, list[Row]]:
+    """Return every row of every table."""
+    return {name: rows(url, f"SELECT * FROM {name}") for name in tables(url)}  # noqa: S608
