@@ -1,13 +1,20 @@
 """The store of a test, whichever database it is: made, and looked at past the store."""
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import asyncpg
+import pytest
+
 from tests.postgres import Row, databases, is_postgres
 
 DIALECTS = ("sqlite",)
+#: For tests whose stores come from ``new_stores`` or ``store_url``, and of whose facts only one database has any.
+sqlite_only = pytest.mark.parametrize("new_stores", ["sqlite"], indirect=True)
+postgres_only = pytest.mark.parametrize("new_stores", ["postgres"], indirect=True)
 
 
 class Stores:
@@ -48,6 +55,25 @@ def stores(dialect: str, folder: Path) -> Iterator[Stores]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def sqlite_store() -> Iterator[str]:
+    """Make one store on SQLite inside of a property, of which there is one per example."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/store.db"
+
+
+def trouble(url: str, kind: str) -> Exception:
+    """Return what the driver of a store raises when it is ``busy``, ``full`` or ``damaged``."""
+    if is_postgres(url):
+        errors = {"busy": asyncpg.LockNotAvailableError, "full": asyncpg.DiskFullError}
+        return (errors | {"damaged": asyncpg.DataCorruptedError})[kind]("trouble")
+
+    error = sqlite3.DatabaseError("trouble") if kind == "damaged" else sqlite3.OperationalError("trouble")
+    codes = {"busy": sqlite3.SQLITE_BUSY, "full": sqlite3.SQLITE_FULL, "damaged": sqlite3.SQLITE_CORRUPT}
+    error.sqlite_errorcode = codes[kind]
+    return error
 
 
 def rows(url: str, text: str, *values: object) -> list[Row]:

@@ -28,16 +28,16 @@ class AppUnderTest:
         clock: Its clock: ``await clock.advance(seconds)``.
         faults: Its fault points.
         facts: Every fact that was told, in order.
-        store: The file of its store.
+        store: Its store, as it was given: the path of a file, or a URL.
     """
 
-    def __init__(self, parts: Sequence[Part], store: Path, config: Config | None) -> None:
+    def __init__(self, parts: Sequence[Part], store: Path | str, config: Config | None) -> None:
         self.clock: VirtualClock = VirtualClock()
         self.faults: FaultPoints = FaultPoints()
         self.facts: list[Fact] = []
-        self.store: Path = store
+        self.store: Path | str = store
         self.app: App = App(
-            f"sqlite:///{store.absolute()}",
+            store if isinstance(store, str) else f"sqlite:///{store.absolute()}",
             parts,
             config=config or Config(),
             clock=self.clock,
@@ -57,9 +57,9 @@ class AppUnderTest:
 
 @asynccontextmanager
 async def open_test_app(
-    parts: Sequence[Part], *, store: Path | None = None, config: Config | None = None
+    parts: Sequence[Part], *, store: Path | str | None = None, config: Config | None = None
 ) -> AsyncGenerator[AppUnderTest]:
-    """Open an app on a temporary SQLite file and a virtual clock; ``def`` tasks and polls run in-line.
+    """Open an app on a virtual clock and a store of its own; ``def`` tasks and polls run in-line.
 
         async with open_test_app([maker, settle]) as test:
             await test.app.push(orders, Order(3.0))
@@ -67,7 +67,8 @@ async def open_test_app(
 
     Args:
         parts: The parts of the app.
-        store: The file, when a second app is to go on from the first one's; otherwise a new one, removed in the end.
+        store: Where a second app is to go on from the first one's: the path of a file, or a URL such as
+            ``"postgresql+asyncpg://user@host/test"``. Otherwise it is a new SQLite file, removed in the end.
         config: Settings; the defaults, whatever the environment says.
     """
     async with TemporaryDirectory(prefix="penstock-") as folder:

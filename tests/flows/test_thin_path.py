@@ -1,7 +1,5 @@
 """One live event becomes a durable run, through every layer, on a real store under a virtual clock."""
 
-from pathlib import Path
-
 import pytest
 
 import penstock as ps
@@ -13,9 +11,9 @@ async def outputs(app: ps.App) -> list[dict[str, object] | None]:
     return [run.output async for run in app.runs()]
 
 
-async def test_a_pushed_event_becomes_a_completed_run() -> None:
+async def test_a_pushed_event_becomes_a_completed_run(store_url: str) -> None:
     market = Market()
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
         await test.settle()
@@ -25,9 +23,9 @@ async def test_a_pushed_event_becomes_a_completed_run() -> None:
         ]
 
 
-async def test_only_the_branch_that_the_router_takes_runs() -> None:
+async def test_only_the_branch_that_the_router_takes_runs(store_url: str) -> None:
     market = Market(rates=[5.0])
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
         await test.settle()
@@ -35,9 +33,9 @@ async def test_only_the_branch_that_the_router_takes_runs() -> None:
         assert (market.audited, market.executed, await outputs(test.app)) == (["too cheap"], [], [])
 
 
-async def test_a_dropped_event_is_counted_and_fires_nothing() -> None:
+async def test_a_dropped_event_is_counted_and_fires_nothing(store_url: str) -> None:
     market = Market()
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.push(market.orderbook, Book("A", 4.0, 2.0))
         await test.settle()
@@ -47,16 +45,16 @@ async def test_a_dropped_event_is_counted_and_fires_nothing() -> None:
         assert statistics.reactors["market"].firings == 0
 
 
-async def test_an_event_of_a_wrong_type_is_refused_with_its_field() -> None:
+async def test_an_event_of_a_wrong_type_is_refused_with_its_field(store_url: str) -> None:
     market = Market()
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         with pytest.raises(ps.DecodeError, match=r"orderbook.*Book.*ask"):
             await test.app.push(market.orderbook, {"symbol": "A", "bid": 1.0})
 
 
-async def test_polls_come_at_fixed_times_and_each_firing_sees_the_newest_rate() -> None:
+async def test_polls_come_at_fixed_times_and_each_firing_sees_the_newest_rate(store_url: str) -> None:
     market = Market(rates=[1.0, 9.0])
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
         await test.advance(10.0)
@@ -66,15 +64,15 @@ async def test_polls_come_at_fixed_times_and_each_firing_sees_the_newest_rate() 
         assert (market.executed, market.audited) == (["A"], ["too cheap"])
 
 
-async def test_a_restart_goes_on_with_what_was_in_the_cache(tmp_path: Path) -> None:
+async def test_a_restart_goes_on_with_what_was_in_the_cache(store_url: str) -> None:
     market = Market(rates=[1.0])
-    async with open_test_app(market.parts, store=tmp_path / "app.db") as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.push(market.orderbook, Book("A", 2.0, 4.0))
         await test.settle()
 
     again = Market(rates=[])
-    async with open_test_app(again.parts, store=tmp_path / "app.db") as test:
+    async with open_test_app(again.parts, store=store_url) as test:
         await test.settle()
 
         assert again.executed == []  # a restart fires nothing by itself …
@@ -85,10 +83,10 @@ async def test_a_restart_goes_on_with_what_was_in_the_cache(tmp_path: Path) -> N
         assert len(await outputs(test.app)) == 2
 
 
-async def test_a_failed_task_fails_the_run_and_says_why() -> None:
+async def test_a_failed_task_fails_the_run_and_says_why(store_url: str) -> None:
     market = Market()
     market.broken = True
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         run = await test.app.start(market.settle, {"symbol": "A", "price": 1.0})
         with pytest.raises(ps.RunFailed, match=r"rate.*the exchange is closed") as failed:
             await run.result()
@@ -101,9 +99,9 @@ async def test_a_failed_task_fails_the_run_and_says_why() -> None:
         }
 
 
-async def test_one_idempotency_key_starts_one_run() -> None:
+async def test_one_idempotency_key_starts_one_run(store_url: str) -> None:
     market = Market()
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         first = await test.app.start(market.settle, {"symbol": "A", "price": 1.0}, idempotency_key="order-17")
         second = await test.app.start(market.settle, {"symbol": "B", "price": 1.0}, idempotency_key="order-17")
         await test.settle()
@@ -121,9 +119,9 @@ async def test_a_graph_runs_alone_and_returns_its_effects() -> None:
     ]
 
 
-async def test_a_reactor_that_is_paused_takes_values_and_fires_when_it_is_resumed() -> None:
+async def test_a_reactor_that_is_paused_takes_values_and_fires_when_it_is_resumed(store_url: str) -> None:
     market = Market()
-    async with open_test_app(market.parts) as test:
+    async with open_test_app(market.parts, store=store_url) as test:
         await test.settle()
         await test.app.pause("market")
         await test.app.push(market.orderbook, Book("A", 2.0, 4.0))

@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -14,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock.runtime.observe import CutCommitted, Fact, RunFinished
 from penstock.testing import open_test_app
+from tests.databases import rows, trouble
 from tests.flows.market import Book, Market
 
 
@@ -55,7 +54,7 @@ async def test_an_observer_that_raises_is_reported_and_stops_nothing(error: type
     assert {str(report["exception"]) for report in reports} == {"the observer is broken"}
 
 
-async def test_rest_after_a_graph_that_waits_does_not_wait_for_the_next_checkpoint(tmp_path: Path) -> None:
+async def test_rest_after_a_graph_that_waits_does_not_wait_for_the_next_checkpoint(store_url: str) -> None:
     market = Market()
     graph = ps.ComputationGraph("slow", reactor=market.reactor)
 
@@ -64,15 +63,15 @@ async def test_rest_after_a_graph_that_waits_does_not_wait_for_the_next_checkpoi
         await asyncio.sleep(0.01)  # noqa: TID251  no virtual clock here: it would let the checkpoint's time pass
         return orderbook.symbol
 
-    config = ps.Config(store=f"sqlite:///{tmp_path}/app.db", checkpoint_interval=3600.0)
+    config = ps.Config(store=store_url, checkpoint_interval=3600.0)
     async with ps.App(parts=[graph], config=config) as app:
         await app.push(market.orderbook, Book("A", 2.0, 4.0))
         await asyncio.wait_for(app.wait_idle(), 10.0)
         assert app.statistics().reactors["market"].in_flight == 0
 
 
-async def test_starts_that_fail_are_no_crashes_of_what_is_in_flight(tmp_path: Path) -> None:
-    market, store = Market(), tmp_path / "app.db"
+async def test_starts_that_fail_are_no_crashes_of_what_is_in_flight(store_url: str) -> None:
+    market, store = Market(), store_url
     asked = asyncio.Event()
     market_graph = ps.ComputationGraph("slow", reactor=market.reactor)
 
@@ -105,17 +104,17 @@ def with_other_types() -> ps.Reactor:
     return ps.Reactor("market", [orderbook], key="number")
 
 
-async def open_and_close(parts: list[ps.Reactor], store: Path) -> None:
+async def open_and_close(parts: list[ps.Reactor], store: str) -> None:
     async with open_test_app(parts, store=store):
         pass
 
 
-async def test_a_domain_whose_last_cut_fails_keeps_no_other_from_its_own(tmp_path: Path) -> None:
+async def test_a_domain_whose_last_cut_fails_keeps_no_other_from_its_own(store_url: str) -> None:
     first, second = streams("first", "second")
     conflict = ps.WriteConflict("cut", "scripted")
 
     async def stop_with_a_failing_cut() -> None:
-        async with open_test_app([first, second], store=tmp_path / "app.db") as test:
+        async with open_test_app([first, second], store=store_url) as test:
             test.app.offer("first_ticks", Tick(1))
             test.app.offer("second_ticks", Tick(2))
             test.faults.fail("cut: before commit", error=conflict, times=1)
@@ -123,7 +122,7 @@ async def test_a_domain_whose_last_cut_fails_keeps_no_other_from_its_own(tmp_pat
     with pytest.raises(ps.WriteConflict, match="scripted"):
         await stop_with_a_failing_cut()
 
-    async with open_test_app([first, second], store=tmp_path / "app.db") as test:
+    async with open_test_app([first, second], store=store_url) as test:
         states = {name: test.app.state(name) for name in ("first", "second")}
         assert {"second_ticks": Tick(2)} in [state.get(None) for state in states.values()]
 
@@ -143,7 +142,7 @@ async def test_the_test_kit_closes_an_app_whose_task_does_not_end() -> None:
         await run.result()
 
 
-async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(tmp_path: Path) -> None:
+async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(store_url: str) -> None:
     forever = ps.Workflow("forever")
     ended: list[str] = []
 
@@ -154,14 +153,11 @@ async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(tm
         finally:
             ended.append("cancelled")
 
-    broken = sqlite3.DatabaseError("database disk image is malformed")
-    broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
     async def run() -> None:
-        async with open_test_app([forever], store=tmp_path / "app.db") as test:
+        async with open_test_app([forever], store=store_url) as test:
             await test.app.start(forever)
             await test.settle()
-            test.faults.fail("run.create: before commit", error=broken, times=None)
+            test.faults.fail("run.create: before commit", error=trouble(store_url, "damaged"), times=None)
             await test.app.start(forever)
 
     with pytest.raises(ps.StoreCorrupt):
@@ -171,7 +167,7 @@ async def test_a_store_that_fails_while_a_task_runs_ends_the_app_and_the_wait(tm
 
 
 @pytest.mark.parametrize("work", ["", "asyncio.sleep(60)"])
-def test_sigterm_stops_an_app_in_order_whatever_it_runs(tmp_path: Path, work: str) -> None:
+def test_sigterm_stops_an_app_in_order_whatever_it_runs(tmp_path: Path, store_url: str, work: str) -> None:
     program = f"""
 import asyncio, penstock as ps
 work = ps.Workflow("work")
@@ -179,7 +175,7 @@ work = ps.Workflow("work")
 async def wait() -> None:
     print("running", flush=True)
     await asyncio.sleep(60)
-app = ps.App("sqlite:///app.db", parts=[work], config=ps.Config(drain_timeout=0.01))
+app = ps.App("{store_url}", parts=[work], config=ps.Config(drain_timeout=0.01))
 async def start(app):
     await app.start(work)
     {f"await {work}" if work else "await app.serve()"}
@@ -191,5 +187,4 @@ app.run(start(app))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=15) == (128 + signal.SIGTERM if work else 0)
 
-    with closing(sqlite3.connect(tmp_path / "app.db")) as store:
-        assert store.execute("SELECT status, owner FROM runs").fetchall() == [("running", None)]
+    assert rows(store_url, "SELECT status, owner FROM runs") == [("running", None)]

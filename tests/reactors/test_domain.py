@@ -1,7 +1,5 @@
 """Cuts: when they are taken, what is in them, what becomes of them when the store fails or another owner comes."""
 
-from pathlib import Path
-
 import anyio
 import pytest
 
@@ -44,8 +42,8 @@ def value(firing: Firing) -> str:
 # -- when ------------------------------------------------------------------------------------------------------
 
 
-async def test_what_changed_is_committed_after_the_interval_and_nothing_while_idle(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+async def test_what_changed_is_committed_after_the_interval_and_nothing_while_idle(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         world.offer("alpha", 1.0, 2.0)
         await world.advance(0.9)
         assert world.facts(CutCommitted) == []
@@ -56,8 +54,8 @@ async def test_what_changed_is_committed_after_the_interval_and_nothing_while_id
         assert world.clock.next_alarm() is None
 
 
-async def test_effects_are_committed_at_once_and_together(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph(effect=value)]) as world:
+async def test_effects_are_committed_at_once_and_together(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph(effect=value)]) as world:
         world.offer("alpha", 1.0, 2.0, 3.0)
         await world.advance()
         assert await world.effects() == ["1.0", "2.0", "3.0"]
@@ -65,16 +63,16 @@ async def test_effects_are_committed_at_once_and_together(tmp_path: Path) -> Non
         assert world.carry.started == ['"1.0"', '"2.0"', '"3.0"']
 
 
-async def test_pausing_takes_a_cut(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+async def test_pausing_takes_a_cut(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         world.offer("alpha", 1.0)
         world.reactor.pause()
         await world.advance()
         assert len(world.facts(CutCommitted)) == 1
 
 
-async def test_flush_waits_until_all_is_committed(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+async def test_flush_waits_until_all_is_committed(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         world.offer("alpha", 1.0)
         await world.domain.flush()
         assert not world.domain.ledger.next
@@ -85,9 +83,9 @@ async def test_flush_waits_until_all_is_committed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crash", [True, False])
-async def test_half_of_when_all_survives_a_restart(tmp_path: Path, *, crash: bool) -> None:
+async def test_half_of_when_all_survives_a_restart(store_url: str, *, crash: bool) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.advance(1.0)
         await world.restart(crash=crash)
@@ -97,9 +95,9 @@ async def test_half_of_when_all_survives_a_restart(tmp_path: Path, *, crash: boo
     assert graph.firings[0].id == "r:2-1"
 
 
-async def test_after_a_restart_firing_by_hand_sees_the_values_from_before(tmp_path: Path) -> None:
+async def test_after_a_restart_firing_by_hand_sees_the_values_from_before(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.restart(crash=False)
         world.reactor.fire()
@@ -107,9 +105,9 @@ async def test_after_a_restart_firing_by_hand_sees_the_values_from_before(tmp_pa
     assert graph.inputs == [{"alpha": 1.0}, {"alpha": 1.0}]
 
 
-async def test_what_was_due_fires_after_a_restart_without_a_new_event(tmp_path: Path) -> None:
+async def test_what_was_due_fires_after_a_restart_without_a_new_event(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.reactor.pause()
         world.offer("alpha", 1.0)
         await world.advance()
@@ -117,9 +115,9 @@ async def test_what_was_due_fires_after_a_restart_without_a_new_event(tmp_path: 
         assert graph.inputs == [{"alpha": 1.0}]
 
 
-async def test_a_removed_input_and_its_flag_are_ignored_and_told(tmp_path: Path) -> None:
+async def test_a_removed_input_and_its_flag_are_ignored_and_told(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         world.offer("beta", 2.0)
         await world.advance(1.0)
         world.definitions = [Reactor("r", [alpha], criteria=when_all())]
@@ -131,9 +129,9 @@ async def test_a_removed_input_and_its_flag_are_ignored_and_told(tmp_path: Path)
     assert [fact.what for fact in world.facts(StateIgnored)] == ["input 'beta'"]  # type: ignore[attr-defined]
 
 
-async def test_a_firing_in_flight_runs_again_first_with_its_own_id_and_snapshot(tmp_path: Path) -> None:
+async def test_a_firing_in_flight_runs_again_first_with_its_own_id_and_snapshot(store_url: str) -> None:
     graph = Graph(seconds=5.0, effect=value)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.advance(1.0)
         world.offer("alpha", 2.0)
@@ -147,9 +145,9 @@ async def test_a_firing_in_flight_runs_again_first_with_its_own_id_and_snapshot(
     assert graph.firings[0].at.second == 0  # the time of its decision, not of its repetition
 
 
-async def test_graphs_that_are_done_do_not_run_again_after_a_crash(tmp_path: Path) -> None:
+async def test_graphs_that_are_done_do_not_run_again_after_a_crash(store_url: str) -> None:
     quick, slow = Graph("quick", effect=value), Graph("slow", seconds=5.0, effect=value)
-    async with World(tmp_path, [Reactor("r", [alpha])], [quick, slow]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [quick, slow]) as world:
         world.offer("alpha", 1.0)
         await world.advance(1.0)
         await world.restart()
@@ -159,9 +157,9 @@ async def test_graphs_that_are_done_do_not_run_again_after_a_crash(tmp_path: Pat
     assert (len(quick.firings), len(slow.firings)) == (1, 1)
 
 
-async def test_a_graph_that_is_gone_is_ignored_and_told(tmp_path: Path) -> None:
+async def test_a_graph_that_is_gone_is_ignored_and_told(store_url: str) -> None:
     quick, slow = Graph("quick"), Graph("slow", seconds=5.0)
-    async with World(tmp_path, [Reactor("r", [alpha])], [quick, slow]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [quick, slow]) as world:
         world.offer("alpha", 1.0)
         await world.advance(1.0)
         world.graphs = [slow]
@@ -172,9 +170,9 @@ async def test_a_graph_that_is_gone_is_ignored_and_told(tmp_path: Path) -> None:
     assert [fact.what for fact in world.facts(StateIgnored)] == ["graph 'quick'"]  # type: ignore[attr-defined]
 
 
-async def test_a_stop_waits_for_the_graphs_that_run(tmp_path: Path) -> None:
+async def test_a_stop_waits_for_the_graphs_that_run(store_url: str) -> None:
     graph = Graph(seconds=5.0, effect=value)
-    world = World(tmp_path, [Reactor("r", [alpha])], [graph])
+    world = World(store_url, [Reactor("r", [alpha])], [graph])
     async with world:
         world.offer("alpha", 1.0)
 
@@ -186,8 +184,8 @@ async def test_a_stop_waits_for_the_graphs_that_run(tmp_path: Path) -> None:
 # -- the store fails -----------------------------------------------------------------------------------------
 
 
-async def test_a_cut_that_fails_merges_into_the_next(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph(effect=value)]) as world:
+async def test_a_cut_that_fails_merges_into_the_next(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph(effect=value)]) as world:
         world.faults.fail("cut: before commit", error=WriteConflict("cut", "scripted"), times=2)
         world.offer("alpha", 1.0, 2.0)
         await world.advance()
@@ -208,9 +206,9 @@ async def test_a_cut_that_fails_merges_into_the_next(tmp_path: Path) -> None:
         assert world.graphs[0].inputs[-1] == {"alpha": 3.0}
 
 
-async def test_a_full_outbox_stops_firing_until_a_cut_commits(tmp_path: Path) -> None:
+async def test_a_full_outbox_stops_firing_until_a_cut_commits(store_url: str) -> None:
     graph = Graph(effect=value)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph], outbox_limit=3) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph], outbox_limit=3) as world:
         world.faults.fail("cut: before commit", error=WriteConflict("cut", "scripted"), times=1)
         world.offer("alpha", 1.0, 2.0, 3.0)
         assert not world.accumulator("alpha").offer(4.0)
@@ -225,8 +223,8 @@ async def test_a_full_outbox_stops_firing_until_a_cut_commits(tmp_path: Path) ->
         assert world.accumulator("alpha").offer(6.0)
 
 
-async def test_a_push_waits_while_the_outbox_is_full(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph(effect=value)], outbox_limit=2) as world:
+async def test_a_push_waits_while_the_outbox_is_full(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph(effect=value)], outbox_limit=2) as world:
         world.faults.fail("cut: before commit", error=WriteConflict("cut", "scripted"), times=1)
         world.offer("alpha", 1.0, 2.0)
         async with anyio.create_task_group() as group:
@@ -239,7 +237,7 @@ async def test_a_push_waits_while_the_outbox_is_full(tmp_path: Path) -> None:
         assert await world.effects() == ["1.0", "2.0", "3.0"]
 
 
-async def test_overflow_policies_when_the_outbox_is_full(tmp_path: Path) -> None:
+async def test_overflow_policies_when_the_outbox_is_full(store_url: str) -> None:
     @passthrough_accumulator(overflow="reject")
     def strict(event: float) -> float:
         return event
@@ -249,7 +247,7 @@ async def test_overflow_policies_when_the_outbox_is_full(tmp_path: Path) -> None
         return event
 
     graph = Graph(effect=value)
-    async with World(tmp_path, [Reactor("r", [strict, easy])], [graph], outbox_limit=1) as world:
+    async with World(store_url, [Reactor("r", [strict, easy])], [graph], outbox_limit=1) as world:
         world.offer("easy", 1.0)
         with pytest.raises(ChannelFull):
             await world.accumulator("strict").push(2.0)
@@ -260,8 +258,8 @@ async def test_overflow_policies_when_the_outbox_is_full(tmp_path: Path) -> None
     assert graph.inputs == [{"easy": 1.0}, {"easy": 4.0}]
 
 
-async def test_a_value_that_cannot_be_stored_is_left_out_and_the_rest_is_committed(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [quotes], key="symbol")], [Graph()]) as world:
+async def test_a_value_that_cannot_be_stored_is_left_out_and_the_rest_is_committed(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [quotes], key="symbol")], [Graph()]) as world:
         world.offer("quotes", Quote("A", "no price"), Quote("B", 2.0))  # type: ignore[arg-type]
         await world.advance(1.0)
         assert [letter.reason for letter in await world.letters()] == ["encode"]
@@ -276,9 +274,9 @@ async def test_a_value_that_cannot_be_stored_is_left_out_and_the_rest_is_committ
         assert world.reactor.statistics().keys == 1
 
 
-async def test_a_firing_whose_snapshot_cannot_be_stored_still_ends(tmp_path: Path) -> None:
+async def test_a_firing_whose_snapshot_cannot_be_stored_still_ends(store_url: str) -> None:
     graph = Graph(seconds=3.0, effect=lambda _: "done")
-    async with World(tmp_path, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
+    async with World(store_url, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
         world.offer("quotes", Quote("A", None))  # type: ignore[arg-type]
         await world.advance(5.0)
         assert await world.effects() == ["done"]
@@ -287,13 +285,13 @@ async def test_a_firing_whose_snapshot_cannot_be_stored_still_ends(tmp_path: Pat
 # -- another owner ---------------------------------------------------------------------------------------------
 
 
-async def test_an_old_owner_that_comes_back_changes_nothing(tmp_path: Path) -> None:
-    old = World(tmp_path, [Reactor("r", [alpha, orders])], [Graph(effect=value)])
+async def test_an_old_owner_that_comes_back_changes_nothing(store_url: str) -> None:
+    old = World(store_url, [Reactor("r", [alpha, orders])], [Graph(effect=value)])
     graph = Graph("new", effect=value)
     async with old:
         old.offer("alpha", 1.0)
         await old.advance()
-        async with World(tmp_path, [Reactor("r", [alpha, orders])], [graph], clock=old.clock) as new:
+        async with World(store_url, [Reactor("r", [alpha, orders])], [graph], clock=old.clock) as new:
             old.offer("alpha", 666.0)
             await old.advance()
             assert [fact.epoch for fact in old.facts(DomainLost)] == [1]  # type: ignore[attr-defined]
@@ -311,9 +309,9 @@ async def test_an_old_owner_that_comes_back_changes_nothing(tmp_path: Path) -> N
     assert graph.inputs == [{"alpha": 1.0}]
 
 
-async def test_an_old_owner_finds_out_by_a_push(tmp_path: Path) -> None:
-    old = World(tmp_path, [Reactor("r", [orders])], [Graph()])
-    async with old, World(tmp_path, [Reactor("r", [orders])], [Graph()], clock=old.clock) as new:
+async def test_an_old_owner_finds_out_by_a_push(store_url: str) -> None:
+    old = World(store_url, [Reactor("r", [orders])], [Graph()])
+    async with old, World(store_url, [Reactor("r", [orders])], [Graph()], clock=old.clock) as new:
         with pytest.raises(LeaseLost):
             await old.accumulator("orders").push(1.0)
 
@@ -322,13 +320,13 @@ async def test_an_old_owner_finds_out_by_a_push(tmp_path: Path) -> None:
         assert new.accumulator("orders").statistics().events == 0
 
 
-async def test_an_old_owner_whose_graph_still_runs_changes_nothing(tmp_path: Path) -> None:
-    old = World(tmp_path, [Reactor("r", [alpha])], [Graph(seconds=5.0, effect=value)])
+async def test_an_old_owner_whose_graph_still_runs_changes_nothing(store_url: str) -> None:
+    old = World(store_url, [Reactor("r", [alpha])], [Graph(seconds=5.0, effect=value)])
     graph = Graph("new", seconds=5.0, effect=value)
     async with old:
         old.offer("alpha", 1.0)
         await old.advance(2.0)
-        async with World(tmp_path, [Reactor("r", [alpha])], [graph], clock=old.clock) as new:
+        async with World(store_url, [Reactor("r", [alpha])], [graph], clock=old.clock) as new:
             await old.advance(20.0)
             assert len(old.facts(DomainLost)) == 1
             assert await new.effects() == ["1.0"]
@@ -337,9 +335,9 @@ async def test_an_old_owner_whose_graph_still_runs_changes_nothing(tmp_path: Pat
 # -- the inbox -------------------------------------------------------------------------------------------------
 
 
-async def test_acknowledged_pushes_survive_a_crash_and_are_applied_in_order(tmp_path: Path) -> None:
+async def test_acknowledged_pushes_survive_a_crash_and_are_applied_in_order(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [orders])], [graph], checkpoint_interval=100.0) as world:
+    async with World(store_url, [Reactor("r", [orders])], [graph], checkpoint_interval=100.0) as world:
         for number in (1.0, 2.0, 3.0):
             await world.accumulator("orders").push(number)
 
@@ -351,9 +349,9 @@ async def test_acknowledged_pushes_survive_a_crash_and_are_applied_in_order(tmp_
         assert len(graph.firings) == 7
 
 
-async def test_pushes_at_the_same_time_share_commits_and_keep_their_order(tmp_path: Path) -> None:
+async def test_pushes_at_the_same_time_share_commits_and_keep_their_order(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [orders])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [orders])], [graph]) as world:
         async with anyio.create_task_group() as group:
             for number in range(2500):
                 group.start_soon(world.accumulator("orders").push, float(number))
@@ -362,9 +360,9 @@ async def test_pushes_at_the_same_time_share_commits_and_keep_their_order(tmp_pa
         assert world.store.statistics().commits < 50
 
 
-async def test_a_push_whose_row_is_not_committed_is_not_applied(tmp_path: Path) -> None:
+async def test_a_push_whose_row_is_not_committed_is_not_applied(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [orders])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [orders])], [graph]) as world:
         world.faults.fail("push: before commit", error=WriteConflict("push", "scripted"))
         with pytest.raises(WriteConflict):
             await world.accumulator("orders").push(1.0)
@@ -374,12 +372,12 @@ async def test_a_push_whose_row_is_not_committed_is_not_applied(tmp_path: Path) 
     assert graph.inputs == [{"orders": 2.0}]
 
 
-async def test_a_journalled_event_that_cannot_be_read_any_more_is_kept_aside(tmp_path: Path) -> None:
+async def test_a_journalled_event_that_cannot_be_read_any_more_is_kept_aside(store_url: str) -> None:
     @passthrough_accumulator(durable=True, name="orders")
     def texts(event: str) -> str:
         return event
 
-    async with World(tmp_path, [Reactor("r", [orders])], [], checkpoint_interval=100.0) as world:
+    async with World(store_url, [Reactor("r", [orders])], [], checkpoint_interval=100.0) as world:
         await world.accumulator("orders").push(1.0)
         world.definitions = [Reactor("r", [texts])]
         await world.restart()
@@ -393,7 +391,7 @@ async def test_a_journalled_event_that_cannot_be_read_any_more_is_kept_aside(tmp
 # -- sources ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_source_goes_on_behind_the_committed_position_with_the_state_from_there(tmp_path: Path) -> None:
+async def test_a_source_goes_on_behind_the_committed_position_with_the_state_from_there(store_url: str) -> None:
     source = ScriptedSource([1.0, 2.0, Crash(), 3.0, 4.0])
 
     @stream_accumulator(source, state=0.0)
@@ -401,7 +399,7 @@ async def test_a_source_goes_on_behind_the_committed_position_with_the_state_fro
         return state + event, state + event
 
     graph = Graph(effect=value)
-    async with World(tmp_path, [Reactor("r", [total])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [total])], [graph]) as world:
         await world.advance(5.0)
         assert await world.effects() == ["1.0", "3.0", "6.0", "10.0"]
         await world.restart()
@@ -415,9 +413,9 @@ async def test_a_source_goes_on_behind_the_committed_position_with_the_state_fro
 # -- the parts change ------------------------------------------------------------------------------------------
 
 
-async def test_state_firings_and_inbox_follow_their_parts_into_a_domain_of_another_name(tmp_path: Path) -> None:
+async def test_state_firings_and_inbox_follow_their_parts_into_a_domain_of_another_name(store_url: str) -> None:
     slow = Graph("slow", seconds=5.0, effect=value)
-    async with World(tmp_path, [Reactor("r", [orders])], [slow], checkpoint_interval=100.0) as world:
+    async with World(store_url, [Reactor("r", [orders])], [slow], checkpoint_interval=100.0) as world:
         await world.accumulator("orders").push(1.0)
         await world.domain.flush()
         await world.accumulator("orders").push(2.0)
@@ -435,8 +433,8 @@ async def test_state_firings_and_inbox_follow_their_parts_into_a_domain_of_anoth
         assert world.domain.reactors["a"].state() == {None: {"orders": 2.0}}
 
 
-async def test_a_reactor_that_tells_keys_apart_now_passes_over_what_had_none(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [quotes])], [Graph()]) as world:
+async def test_a_reactor_that_tells_keys_apart_now_passes_over_what_had_none(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [quotes])], [Graph()]) as world:
         world.offer("quotes", Quote("A", 1.0))
         await world.advance(1.0)
         world.definitions = [Reactor("r", [quotes], key="symbol")]
@@ -445,12 +443,12 @@ async def test_a_reactor_that_tells_keys_apart_now_passes_over_what_had_none(tmp
         assert [fact.what for fact in world.facts(StateIgnored)] == ["key ''"]  # type: ignore[attr-defined]
 
 
-async def test_stored_values_of_another_type_stop_the_start_and_name_the_part(tmp_path: Path) -> None:
+async def test_stored_values_of_another_type_stop_the_start_and_name_the_part(store_url: str) -> None:
     @passthrough_accumulator(name="alpha")
     def texts(event: str) -> str:
         return event
 
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         world.offer("alpha", 1.0)
         await world.advance(1.0)
         await world.crash()
@@ -461,8 +459,8 @@ async def test_stored_values_of_another_type_stop_the_start_and_name_the_part(tm
         assert "the stored state of 'alpha' does not fit str" in str(caught.value.exceptions[0])
 
 
-async def test_a_stop_whose_last_cut_fails_says_so(tmp_path: Path) -> None:
-    world = World(tmp_path, [Reactor("r", [alpha])], [Graph()])
+async def test_a_stop_whose_last_cut_fails_says_so(store_url: str) -> None:
+    world = World(store_url, [Reactor("r", [alpha])], [Graph()])
     await world.start()
     world.offer("alpha", 1.0)
     world.faults.fail("cut: before commit", error=WriteConflict("cut", "scripted"))
@@ -470,8 +468,8 @@ async def test_a_stop_whose_last_cut_fails_says_so(tmp_path: Path) -> None:
         await world.stop()
 
 
-async def test_nothing_is_taken_after_a_stop(tmp_path: Path) -> None:
-    world = World(tmp_path, [Reactor("r", [alpha, orders])], [Graph()])
+async def test_nothing_is_taken_after_a_stop(store_url: str) -> None:
+    world = World(store_url, [Reactor("r", [alpha, orders])], [Graph()])
     async with world:
         pass
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
 import anyio
 import pytest
@@ -59,7 +58,7 @@ ERRORS: dict[str, BaseException] = {
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
-async def test_whatever_an_accumulator_raises_its_event_is_kept_aside(tmp_path: Path, error: BaseException) -> None:
+async def test_whatever_an_accumulator_raises_its_event_is_kept_aside(store_url: str, error: BaseException) -> None:
     @passthrough_accumulator
     def plain(event: int) -> int:
         if event == 1:
@@ -75,7 +74,7 @@ async def test_whatever_an_accumulator_raises_its_event_is_kept_aside(tmp_path: 
         return event
 
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [plain, waiting])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [plain, waiting])], [graph]) as world:
         world.offer("plain", 1, 2)
         world.offer("waiting", 1, 2)
         await world.advance(2.0)
@@ -91,7 +90,7 @@ async def test_whatever_an_accumulator_raises_its_event_is_kept_aside(tmp_path: 
 @pytest.mark.parametrize("graphs", [1, 2])
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 async def test_whatever_a_graph_raises_its_key_fires_again(
-    tmp_path: Path, error: BaseException, graphs: int, seconds: float | None
+    store_url: str, error: BaseException, graphs: int, seconds: float | None
 ) -> None:
     def fail(firing: Firing) -> None:
         if firing.inputs["alpha"] == 1:
@@ -99,7 +98,7 @@ async def test_whatever_a_graph_raises_its_key_fires_again(
 
     graph = Graph(before=fail, seconds=seconds, effect=lambda firing: str(firing.inputs["alpha"]))
     others = [Graph("other")][: graphs - 1]
-    async with World(tmp_path, [Reactor("r", [alpha], on_error="dead_letter")], [graph, *others]) as world:
+    async with World(store_url, [Reactor("r", [alpha], on_error="dead_letter")], [graph, *others]) as world:
         for number in (0, 1, 2):
             world.offer("alpha", number)
             await world.advance(0.1)
@@ -108,7 +107,7 @@ async def test_whatever_a_graph_raises_its_key_fires_again(
         assert [letter.part for letter in await world.letters()] == ["graph"]
 
 
-async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_raises(tmp_path: Path) -> None:
+async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_raises(store_url: str) -> None:
     def stop(firing: Firing) -> None:
         if firing.inputs["orders"] == 1:
             raise GeneratorExit  # what is no failure of the graph goes on its way, to the loop
@@ -116,7 +115,7 @@ async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_rai
     raised: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, report: raised.append(type(report["exception"])))
     graph = Graph(before=stop)
-    async with World(tmp_path, [Reactor("r", [orders], on_error="drop")], [graph]) as world:
+    async with World(store_url, [Reactor("r", [orders], on_error="drop")], [graph]) as world:
         async with anyio.create_task_group() as pushes:
             for number in (1, 2, 3):
                 pushes.start_soon(world.accumulator("orders").push, number)
@@ -136,12 +135,12 @@ async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_rai
     [SURROGATE, None, 1.5, ("a",), NoRepr(), 10**5000],
     ids=["surrogate", "none", "float", "tuple", "no repr", "huge"],
 )
-async def test_a_key_that_cannot_be_stored_is_refused_and_no_cut_fails(tmp_path: Path, key: object) -> None:
+async def test_a_key_that_cannot_be_stored_is_refused_and_no_cut_fails(store_url: str, key: object) -> None:
     def key_of(event: object) -> object:
         return key if event == 1 else "fine"
 
     graph = Graph(effect=lambda firing: str(firing.inputs["alpha"]))
-    async with World(tmp_path, [Reactor("r", [alpha], key=key_of, key_ttl=1.0)], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha], key=key_of, key_ttl=1.0)], [graph]) as world:
         world.offer("alpha", 1, 2)
         await world.advance(10.0)
         assert await world.effects() == ["2"]
@@ -167,13 +166,13 @@ class Misplaced:
     ids=["partition 0", "large", "float", "surrogate", "surrogate partition", "bool", "no partition"],
 )
 async def test_a_position_that_cannot_be_stored_is_the_sources_error(
-    tmp_path: Path, position: object, partition: object
+    store_url: str, position: object, partition: object
 ) -> None:
     @stream_accumulator(Misplaced(position, partition))
     def numbers(event: int) -> int:
         return event
 
-    async with World(tmp_path, [Reactor("r", [numbers])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [numbers])], [Graph()]) as world:
         await world.advance(0.1)
         statistics = world.accumulator("numbers").statistics()
         assert (statistics.health, statistics.events) == ("disconnected", 0)
@@ -206,7 +205,7 @@ def test_every_payload_has_a_letter(payload: object) -> None:
 # -- an accumulator that waits --------------------------------------------------------------------------------------
 
 
-async def test_events_that_are_queued_do_not_come_again_when_their_source_does(tmp_path: Path) -> None:
+async def test_events_that_are_queued_do_not_come_again_when_their_source_does(store_url: str) -> None:
     seen: list[int] = []
 
     @stream_accumulator(ScriptedSource([1, 2, 3, RuntimeError("the cable"), 4]))
@@ -215,14 +214,14 @@ async def test_events_that_are_queued_do_not_come_again_when_their_source_does(t
         seen.append(event)
         return event
 
-    world = World(tmp_path, [Reactor("r", [numbers])], [Graph()])
+    world = World(store_url, [Reactor("r", [numbers])], [Graph()])
     async with world:
         await world.advance(60.0)
 
     assert seen == [1, 2, 3, 4]
 
 
-async def test_a_row_that_cannot_be_read_takes_its_turn_behind_those_that_are_queued(tmp_path: Path) -> None:
+async def test_a_row_that_cannot_be_read_takes_its_turn_behind_those_that_are_queued(store_url: str) -> None:
     @passthrough_accumulator(durable=True, name="names")
     def loose(event: int | str) -> int | str:
         return event
@@ -232,7 +231,7 @@ async def test_a_row_that_cannot_be_read_takes_its_turn_behind_those_that_are_qu
         await world.scheduler.sleep(5.0)
         return event
 
-    world = World(tmp_path, [Reactor("r", [loose])], [Graph()])
+    world = World(store_url, [Reactor("r", [loose])], [Graph()])
     await world.start()
     world.faults.fail("cut: before commit", times=None)  # as a death right after the pushes
     await world.accumulator("names").push(7)
@@ -249,7 +248,7 @@ async def test_a_row_that_cannot_be_read_takes_its_turn_behind_those_that_are_qu
     await world.stop()
 
 
-async def test_only_pushed_events_give_way_to_newer_ones(tmp_path: Path) -> None:
+async def test_only_pushed_events_give_way_to_newer_ones(store_url: str) -> None:
     seen: list[int] = []
 
     @stream_accumulator(ScriptedSource([1, 2, 3]), overflow="drop_oldest", capacity=3)
@@ -258,7 +257,7 @@ async def test_only_pushed_events_give_way_to_newer_ones(tmp_path: Path) -> None
         seen.append(event)
         return event
 
-    world = World(tmp_path, [Reactor("r", [numbers])], [Graph()])
+    world = World(store_url, [Reactor("r", [numbers])], [Graph()])
     async with world:
         await world.advance(0.1)
         for number in (100, 101, 102):
@@ -276,9 +275,9 @@ async def test_only_pushed_events_give_way_to_newer_ones(tmp_path: Path) -> None
 # -- cuts that fail, and the end -------------------------------------------------------------------------------------
 
 
-async def test_a_cut_that_we_cannot_write_loses_nothing_and_is_told(tmp_path: Path) -> None:
+async def test_a_cut_that_we_cannot_write_loses_nothing_and_is_told(store_url: str) -> None:
     broken: list[BaseException] = []
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph(effect=lambda _: "x")], broken=broken.append) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph(effect=lambda _: "x")], broken=broken.append) as world:
         write = world.carry.write
         world.carry.write = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
         world.offer("alpha", 1)
@@ -293,8 +292,8 @@ async def test_a_cut_that_we_cannot_write_loses_nothing_and_is_told(tmp_path: Pa
         assert await world.effects() == ["x"]
 
 
-async def test_flush_does_not_wait_for_what_comes_meanwhile(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [orders])], [Graph()]) as world, anyio.create_task_group() as group:
+async def test_flush_does_not_wait_for_what_comes_meanwhile(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [orders])], [Graph()]) as world, anyio.create_task_group() as group:
         group.start_soon(push_for_ever, world)
         for cuts in (1, 2):
             await world.accumulator("orders").push(0)
@@ -310,8 +309,8 @@ async def push_for_ever(world: World) -> None:
         await world.accumulator("orders").push(number := number + 1)
 
 
-async def test_a_stop_ends_while_somebody_pushes_without_end(tmp_path: Path) -> None:
-    world = World(tmp_path, [Reactor("r", [orders])], [Graph()])
+async def test_a_stop_ends_while_somebody_pushes_without_end(store_url: str) -> None:
+    world = World(store_url, [Reactor("r", [orders])], [Graph()])
     await world.start()
     async with anyio.create_task_group() as group:
         group.start_soon(push_until_refused, world)
@@ -325,8 +324,8 @@ async def push_until_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [LeaseLost("domain 'r'", 1), WriteConflict("push", "x")], ids=["lost", "conflict"])
-async def test_who_waits_for_a_push_is_told_when_the_domain_is_lost(tmp_path: Path, error: Exception) -> None:
-    async with World(tmp_path, [Reactor("r", [orders])], [Graph()]) as world:
+async def test_who_waits_for_a_push_is_told_when_the_domain_is_lost(store_url: str, error: Exception) -> None:
+    async with World(store_url, [Reactor("r", [orders])], [Graph()]) as world:
         world.faults.fail("push: before commit", error=error)
         with pytest.raises(type(error)):
             await world.accumulator("orders").push(1)

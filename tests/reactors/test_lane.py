@@ -1,7 +1,6 @@
 """The fast lane does what the other way does; it is taken from the second event between two cuts on."""
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -34,9 +33,9 @@ def lanes(world: World) -> list[bool]:
     return [isinstance(getattr(taker, "__self__", None), Lane) for taker in takers]
 
 
-async def test_a_graph_that_fails_in_the_lane_is_tried_again(tmp_path: Path) -> None:
+async def test_a_graph_that_fails_in_the_lane_is_tried_again(store_url: str) -> None:
     graph = Graph(effect=value)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         graph.fail()
         world.offer("alpha", 2.0)
@@ -48,7 +47,7 @@ async def test_a_graph_that_fails_in_the_lane_is_tried_again(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("graphs", [1, 2])
-async def test_a_graph_of_plain_functions_can_neither_push_nor_fire(tmp_path: Path, graphs: int) -> None:
+async def test_a_graph_of_plain_functions_can_neither_push_nor_fire(store_url: str, graphs: int) -> None:
     refused: list[str] = []
 
     def feed(firing: Firing) -> None:
@@ -59,7 +58,7 @@ async def test_a_graph_of_plain_functions_can_neither_push_nor_fire(tmp_path: Pa
             refused.append(str(caught.value))
 
     own = [Graph("feeding", before=feed), Graph()][:graphs]
-    async with World(tmp_path, [Reactor("r", [alpha])], own) as world:
+    async with World(store_url, [Reactor("r", [alpha])], own) as world:
         world.offer("alpha", 1.0)
         assert [len(graph.firings) for graph in own] == [1] * graphs
         world.offer("alpha", 2.0)
@@ -77,9 +76,9 @@ async def test_a_graph_of_plain_functions_can_neither_push_nor_fire(tmp_path: Pa
     )
 
 
-async def test_snapshots_of_the_lane_do_not_change(tmp_path: Path) -> None:
+async def test_snapshots_of_the_lane_do_not_change(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta])], [graph]) as world:
         world.offer("alpha", 1.0, 2.0)
         world.offer("beta", 3.0)
         world.offer("alpha", 4.0)
@@ -93,8 +92,8 @@ async def test_snapshots_of_the_lane_do_not_change(tmp_path: Path) -> None:
     assert [firing.changed for firing in graph.firings] == [{"alpha"}, {"alpha"}, {"beta"}, {"alpha"}]
 
 
-async def test_there_is_no_lane_where_there_is_more_to_do(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [Graph()]) as world:
+async def test_there_is_no_lane_where_there_is_more_to_do(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [Graph()]) as world:
         assert lanes(world) == [False, False]
         world.graphs = [Graph("one"), Graph("other")]
         world.definitions = [Reactor("r", [alpha])]
@@ -104,9 +103,9 @@ async def test_there_is_no_lane_where_there_is_more_to_do(tmp_path: Path) -> Non
         assert [len(graph.firings) for graph in world.graphs] == [2, 2]
 
 
-async def test_the_history_shows_the_last_firings_with_their_errors(tmp_path: Path) -> None:
+async def test_the_history_shows_the_last_firings_with_their_errors(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha], on_error="drop")], [graph], firing_history=2) as world:
+    async with World(store_url, [Reactor("r", [alpha], on_error="drop")], [graph], firing_history=2) as world:
         for number in (1.0, 2.0, 3.0):
             await world.advance(0.1)
             graph.fail(number == 3.0)
@@ -118,18 +117,18 @@ async def test_the_history_shows_the_last_firings_with_their_errors(tmp_path: Pa
     assert (list(newest.errors or ()), before.errors) == (["graph"], None)
 
 
-async def test_who_listens_sees_numbered_boundaries(tmp_path: Path) -> None:
+async def test_who_listens_sees_numbered_boundaries(store_url: str) -> None:
     seen: list[Boundary] = []
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         world.accumulator("alpha").listen(seen.append)
         world.offer("alpha", 5.0, 6.0)
 
     assert seen == [Boundary("alpha", 1, 5.0), Boundary("alpha", 2, 6.0)]
 
 
-async def test_a_key_has_to_be_named_where_there_are_keys_and_only_there(tmp_path: Path) -> None:
+async def test_a_key_has_to_be_named_where_there_are_keys_and_only_there(store_url: str) -> None:
     reactors = [Reactor("r", [alpha]), Reactor("s", [alpha], key=str)]
-    async with World(tmp_path, reactors, [Graph()]) as world:
+    async with World(store_url, reactors, [Graph()]) as world:
         with pytest.raises(AppError, match="leave the key out"):
             world.domain.reactors["r"].fire("A")
 
@@ -139,10 +138,10 @@ async def test_a_key_has_to_be_named_where_there_are_keys_and_only_there(tmp_pat
         assert world.domain.reactors["s"].fire("A") == "s:1-1"
 
 
-async def test_firing_by_hand_replaces_a_firing_that_waits_to_be_tried_again(tmp_path: Path) -> None:
+async def test_firing_by_hand_replaces_a_firing_that_waits_to_be_tried_again(store_url: str) -> None:
     graph = Graph()
     graph.fail()
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         assert world.reactor.fire() == "r:1-2"
         await world.advance(10.0)
@@ -151,11 +150,11 @@ async def test_firing_by_hand_replaces_a_firing_that_waits_to_be_tried_again(tmp
     assert [firing.id for firing in graph.firings] == ["r:1-1", "r:1-2"]
 
 
-async def test_a_key_function_that_raises_keeps_the_value_aside(tmp_path: Path) -> None:
+async def test_a_key_function_that_raises_keeps_the_value_aside(store_url: str) -> None:
     def key(number: object) -> object:
         raise ValueError(f"no key in {number}")
 
-    async with World(tmp_path, [Reactor("r", [alpha], key=key)], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [alpha], key=key)], [Graph()]) as world:
         world.offer("alpha", 1.0)
         await world.advance()
         [letter] = await world.letters()

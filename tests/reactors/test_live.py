@@ -1,7 +1,5 @@
 """When a reactor fires, and with what."""
 
-from pathlib import Path
-
 import pytest
 
 from penstock.accumulators.passthrough import passthrough_accumulator
@@ -40,9 +38,9 @@ def nothing(_: object) -> None:
     return None
 
 
-async def test_when_any_fires_for_each_boundary(tmp_path: Path) -> None:
+async def test_when_any_fires_for_each_boundary(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_any())], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_any())], [graph]) as world:
         world.offer("alpha", 1.0)
         world.offer("beta", 2.0)
 
@@ -51,10 +49,10 @@ async def test_when_any_fires_for_each_boundary(tmp_path: Path) -> None:
     assert [firing.id for firing in graph.firings] == ["r:1-1", "r:1-2"]
 
 
-async def test_when_all_fires_when_every_input_is_new_since_the_last_firing(tmp_path: Path) -> None:
+async def test_when_all_fires_when_every_input_is_new_since_the_last_firing(store_url: str) -> None:
     graph = Graph()
     counts = []
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         for name in ("alpha", "beta", "alpha", "beta"):
             world.offer(name, 1.0)
             counts.append(len(graph.firings))
@@ -62,10 +60,10 @@ async def test_when_all_fires_when_every_input_is_new_since_the_last_firing(tmp_
     assert counts == [0, 1, 1, 2]
 
 
-async def test_a_subset_of_when_all_is_honoured(tmp_path: Path) -> None:
+async def test_a_subset_of_when_all_is_honoured(store_url: str) -> None:
     graph = Graph()
     reactor = Reactor("r", [alpha, beta, gamma], criteria=when_all(alpha, beta))
-    async with World(tmp_path, [reactor], [graph]) as world:
+    async with World(store_url, [reactor], [graph]) as world:
         world.offer("gamma", 3.0, 4.0)
         assert graph.firings == []
         world.offer("alpha", 1.0)
@@ -75,9 +73,9 @@ async def test_a_subset_of_when_all_is_honoured(tmp_path: Path) -> None:
     assert graph.firings[0].changed == {"alpha", "beta", "gamma"}
 
 
-async def test_a_subset_of_when_any_is_honoured(tmp_path: Path) -> None:
+async def test_a_subset_of_when_any_is_honoured(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_any(beta))], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_any(beta))], [graph]) as world:
         world.offer("alpha", 1.0)
         world.offer("beta", 2.0)
 
@@ -85,9 +83,9 @@ async def test_a_subset_of_when_any_is_honoured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("events", [50, 100_000])
-async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(tmp_path: Path, events: int) -> None:
+async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(store_url: str, events: int) -> None:
     graph = Graph(seconds=0.1)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         for value in range(events + 1):
             world.accumulator("alpha").accept(float(value))
             if not value % 1000:
@@ -99,9 +97,9 @@ async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(tm
     assert graph.inputs == [{"alpha": 0.0}, {"alpha": float(events)}]
 
 
-async def test_under_overload_the_newest_value_is_never_older_than_one_firing(tmp_path: Path) -> None:
+async def test_under_overload_the_newest_value_is_never_older_than_one_firing(store_url: str) -> None:
     graph = Graph(seconds=0.1)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         for _ in range(3000):
             world.offer("alpha", world.clock.monotonic())
             await world.advance(0.001)
@@ -111,9 +109,9 @@ async def test_under_overload_the_newest_value_is_never_older_than_one_firing(tm
     assert max(ages) <= 0.11
 
 
-async def test_an_update_during_a_firing_is_not_visible_to_it(tmp_path: Path) -> None:
+async def test_an_update_during_a_firing_is_not_visible_to_it(store_url: str) -> None:
     graph = Graph(seconds=0.1)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.advance(0.05)
         world.offer("alpha", 2.0)
@@ -123,9 +121,9 @@ async def test_an_update_during_a_firing_is_not_visible_to_it(tmp_path: Path) ->
     assert graph.inputs[0] == {"alpha": 1.0}
 
 
-async def test_firing_by_hand_needs_no_value(tmp_path: Path) -> None:
+async def test_firing_by_hand_needs_no_value(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         assert world.reactor.fire() == "r:1-1"
         world.offer("alpha", 1.0)
         assert world.reactor.fire() == "r:1-2"
@@ -134,9 +132,9 @@ async def test_firing_by_hand_needs_no_value(tmp_path: Path) -> None:
     assert graph.firings[1].changed == {"alpha"}
 
 
-async def test_firing_by_hand_is_refused_with_the_reason(tmp_path: Path) -> None:
+async def test_firing_by_hand_is_refused_with_the_reason(store_url: str) -> None:
     graph = Graph(seconds=1.0)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.reactor.pause()
         with pytest.raises(AppError, match="paused"):
             world.reactor.fire()
@@ -147,9 +145,9 @@ async def test_firing_by_hand_is_refused_with_the_reason(tmp_path: Path) -> None
             world.reactor.fire()
 
 
-async def test_resume_fires_what_came_while_paused(tmp_path: Path) -> None:
+async def test_resume_fires_what_came_while_paused(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.reactor.pause()
         world.offer("alpha", 1.0, 2.0)
         assert graph.firings == []
@@ -157,9 +155,9 @@ async def test_resume_fires_what_came_while_paused(tmp_path: Path) -> None:
         assert graph.inputs == [{"alpha": 2.0}]
 
 
-async def test_each_key_has_its_own_values_and_flags(tmp_path: Path) -> None:
+async def test_each_key_has_its_own_values_and_flags(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
+    async with World(store_url, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
         world.offer("quotes", Quote("A", 1.0), Quote("B", 2.0), Quote("A", 3.0))
 
     assert [(firing.key, firing.inputs["quotes"]) for firing in graph.firings] == [
@@ -169,9 +167,9 @@ async def test_each_key_has_its_own_values_and_flags(tmp_path: Path) -> None:
     ]
 
 
-async def test_keys_are_in_flight_together_but_one_firing_each(tmp_path: Path) -> None:
+async def test_keys_are_in_flight_together_but_one_firing_each(store_url: str) -> None:
     graph = Graph(seconds=1.0)
-    async with World(tmp_path, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
+    async with World(store_url, [Reactor("r", [quotes], key="symbol")], [graph]) as world:
         world.offer("quotes", *(Quote(symbol, 1.0) for symbol in "ABCABC"))
         await world.advance(0.5)
         assert sorted(map(str, graph.running)) == ["A", "B", "C"]
@@ -180,9 +178,9 @@ async def test_keys_are_in_flight_together_but_one_firing_each(tmp_path: Path) -
     assert [firing.key for firing in graph.firings] == ["A", "B", "C"] * 2
 
 
-async def test_more_keys_than_tasks_take_turns(tmp_path: Path) -> None:
+async def test_more_keys_than_tasks_take_turns(store_url: str) -> None:
     graph = Graph(seconds=1.0)
-    async with World(tmp_path, [Reactor("r", [alpha], key=number)], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha], key=number)], [graph]) as world:
         world.offer("alpha", *map(float, range(40)))
         await world.advance(0.5)
         assert len(graph.running) == 16
@@ -191,9 +189,9 @@ async def test_more_keys_than_tasks_take_turns(tmp_path: Path) -> None:
     assert [firing.key for firing in graph.firings] == list(range(40))
 
 
-async def test_a_broadcast_value_is_seen_by_every_key_and_fires_none(tmp_path: Path) -> None:
+async def test_a_broadcast_value_is_seen_by_every_key_and_fires_none(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [quotes, broadcast(alpha)], key="symbol")], [graph]) as world:
+    async with World(store_url, [Reactor("r", [quotes, broadcast(alpha)], key="symbol")], [graph]) as world:
         world.offer("quotes", Quote("A", 1.0))
         world.offer("alpha", 5.0)
         world.offer("quotes", Quote("B", 2.0))
@@ -201,10 +199,10 @@ async def test_a_broadcast_value_is_seen_by_every_key_and_fires_none(tmp_path: P
     assert [firing.inputs.get("alpha") for firing in graph.firings] == [None, 5.0]
 
 
-async def test_a_broadcast_that_the_criteria_name_counts_for_every_key(tmp_path: Path) -> None:
+async def test_a_broadcast_that_the_criteria_name_counts_for_every_key(store_url: str) -> None:
     graph = Graph()
     reactor = Reactor("r", [quotes, broadcast(alpha)], key="symbol", criteria=when_all(quotes, alpha))
-    async with World(tmp_path, [reactor], [graph]) as world:
+    async with World(store_url, [reactor], [graph]) as world:
         world.offer("quotes", Quote("A", 1.0), Quote("B", 2.0))
         world.offer("alpha", 5.0)
         world.offer("quotes", Quote("C", 3.0))
@@ -213,9 +211,9 @@ async def test_a_broadcast_that_the_criteria_name_counts_for_every_key(tmp_path:
     assert [firing.key for firing in graph.firings] == ["A", "B", "C"]
 
 
-async def test_a_key_that_is_no_text_or_number_is_kept_aside(tmp_path: Path) -> None:
+async def test_a_key_that_is_no_text_or_number_is_kept_aside(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha], key=nothing)], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha], key=nothing)], [graph]) as world:
         world.offer("alpha", 1.0)
         await world.advance()
         [letter] = await world.letters()
@@ -224,8 +222,8 @@ async def test_a_key_that_is_no_text_or_number_is_kept_aside(tmp_path: Path) -> 
     assert graph.firings == []
 
 
-async def test_an_idle_key_is_forgotten_in_memory_and_in_the_store(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [quotes], key="symbol", key_ttl=10.0)], [Graph()]) as world:
+async def test_an_idle_key_is_forgotten_in_memory_and_in_the_store(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [quotes], key="symbol", key_ttl=10.0)], [Graph()]) as world:
         world.offer("quotes", Quote("A", 1.0), Quote("B", 1.0))
         await world.advance(8.0)
         world.offer("quotes", Quote("B", 2.0))
@@ -238,9 +236,9 @@ async def test_an_idle_key_is_forgotten_in_memory_and_in_the_store(tmp_path: Pat
         assert world.clock.next_alarm() is None
 
 
-async def test_a_burst_yields_to_the_loop(tmp_path: Path) -> None:
+async def test_a_burst_yields_to_the_loop(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha], key=number)], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha], key=number)], [graph]) as world:
         world.reactor.pause()
         for value in range(3000):
             world.accumulator("alpha").accept(float(value))
@@ -253,8 +251,8 @@ async def test_a_burst_yields_to_the_loop(tmp_path: Path) -> None:
     assert [firing.key for firing in graph.firings] == list(range(3000))
 
 
-async def test_a_source_that_does_not_wait_is_told_to(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [alpha])], [Graph()]) as world:
+async def test_a_source_that_does_not_wait_is_told_to(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [alpha])], [Graph()]) as world:
         accumulator = world.accumulator("alpha")
         await accumulator.ready()
         taken = 0
@@ -266,9 +264,9 @@ async def test_a_source_that_does_not_wait_is_told_to(tmp_path: Path) -> None:
         assert accumulator.accept(0.0)
 
 
-async def test_the_wall_clock_time_of_a_firing_is_that_of_its_decision(tmp_path: Path) -> None:
+async def test_the_wall_clock_time_of_a_firing_is_that_of_its_decision(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         await world.advance(12.5)
         world.offer("alpha", 1.0)
         assert graph.firings[0].at == world.clock.now()

@@ -1,7 +1,6 @@
 """Events of the inbox that end the process are found out; all others are applied once."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import anyio
 import pytest
@@ -33,9 +32,9 @@ def waiting() -> AnyAccumulator:
     return orders
 
 
-async def killed(folder: Path, accumulator: AnyAccumulator, *numbers: int) -> World:
+async def killed(url: str, accumulator: AnyAccumulator, *numbers: int) -> World:
     """Push events and die before any of them is consumed."""
-    world = World(folder, [Reactor("r", [accumulator], key=int)], [Graph()])
+    world = World(url, [Reactor("r", [accumulator], key=int)], [Graph()])
     WORLDS.append(world)
     await world.start()
     for number in numbers:
@@ -63,9 +62,9 @@ async def live(world: World, *, seconds: float = 1.0) -> bool:
 
 @pytest.mark.parametrize("make", [plain, waiting])
 async def test_a_poisonous_event_becomes_a_dead_letter_and_the_others_are_applied_once(
-    tmp_path: Path, make: Callable[[], AnyAccumulator]
+    store_url: str, make: Callable[[], AnyAccumulator]
 ) -> None:
-    world = await killed(tmp_path, make(), 1, POISON, 2)
+    world = await killed(store_url, make(), 1, POISON, 2)
     deaths = 0
     while await live(world):
         deaths += 1
@@ -84,9 +83,9 @@ async def test_a_poisonous_event_becomes_a_dead_letter_and_the_others_are_applie
 
 @pytest.mark.parametrize("make", [plain, waiting])
 async def test_what_is_pushed_meanwhile_follows_what_is_applied_again(
-    tmp_path: Path, make: Callable[[], AnyAccumulator]
+    store_url: str, make: Callable[[], AnyAccumulator]
 ) -> None:
-    world = await killed(tmp_path, make(), 1, POISON, 2)
+    world = await killed(store_url, make(), 1, POISON, 2)
     assert await live(world)
     await world.crash()
     world.graphs = [Graph(effect=lambda firing: str(firing.inputs["orders"]))]
@@ -102,8 +101,8 @@ async def test_what_is_pushed_meanwhile_follows_what_is_applied_again(
     await world.stop()
 
 
-async def test_deaths_that_have_other_reasons_cost_no_event(tmp_path: Path) -> None:
-    world = await killed(tmp_path, plain(), *range(5))
+async def test_deaths_that_have_other_reasons_cost_no_event(store_url: str) -> None:
+    world = await killed(store_url, plain(), *range(5))
     for _ in range(6):
         await live(world, seconds=0.0)
         await world.crash()

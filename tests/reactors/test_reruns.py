@@ -1,7 +1,5 @@
 """What was in flight when the process died runs again, and what the process dies of does not do so for ever."""
 
-from pathlib import Path
-
 import pytest
 
 from penstock.accumulators.passthrough import passthrough_accumulator
@@ -25,17 +23,17 @@ def symbol(firing: Firing) -> str:
     return str(firing.key)
 
 
-def keyed(folder: Path, graph: Graph) -> World:
-    return World(folder, [Reactor("r", [quotes], key="symbol")], [graph])
+def keyed(url: str, graph: Graph) -> World:
+    return World(url, [Reactor("r", [quotes], key="symbol")], [graph])
 
 
 def offer(world: World, *symbols: str) -> None:
     world.offer("quotes", *(Quote(name, 1.0) for name in symbols))
 
 
-async def test_a_firing_whose_re_runs_the_process_does_not_survive_becomes_a_dead_letter(tmp_path: Path) -> None:
+async def test_a_firing_whose_re_runs_the_process_does_not_survive_becomes_a_dead_letter(store_url: str) -> None:
     graph = Graph(seconds=5.0)
-    async with World(tmp_path, [Reactor("r", [alpha])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
         for _ in range(4):  # the first death, and three re-runs
             await world.advance(1.5)
@@ -51,9 +49,9 @@ async def test_a_firing_whose_re_runs_the_process_does_not_survive_becomes_a_dea
     assert graph.firings == []
 
 
-async def test_those_that_were_in_flight_beside_it_run_on(tmp_path: Path) -> None:
+async def test_those_that_were_in_flight_beside_it_run_on(store_url: str) -> None:
     graph = Graph(seconds=0.4, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A", "poison", "B")
         await die(world, 1)
         for _ in range(20):
@@ -73,17 +71,17 @@ async def die_of_poison(world: World, graph: Graph) -> None:
             return
 
 
-async def test_suspects_run_one_at_a_time(tmp_path: Path) -> None:
+async def test_suspects_run_one_at_a_time(store_url: str) -> None:
     graph = Graph(seconds=1.0, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A", "B")
         await die(world, 2)
         assert await watch(world, graph) == [1, 1, 0]
 
 
-async def test_domains_take_turns_with_their_suspects(tmp_path: Path) -> None:
+async def test_domains_take_turns_with_their_suspects(store_url: str) -> None:
     graphs = [Graph("first", seconds=1.0), Graph("second", seconds=1.0, reactor="s")]
-    async with World(tmp_path, [Reactor("r", [quotes]), Reactor("s", [alpha])], graphs) as world:
+    async with World(store_url, [Reactor("r", [quotes]), Reactor("s", [alpha])], graphs) as world:
         offer(world, "A")
         world.offer("alpha", 1.0)
         await die(world, 1)
@@ -110,9 +108,9 @@ async def watch(world: World, *graphs: Graph) -> list[int]:
     return running
 
 
-async def test_a_number_is_committed_before_the_firing_runs_again(tmp_path: Path) -> None:
+async def test_a_number_is_committed_before_the_firing_runs_again(store_url: str) -> None:
     graph = Graph(seconds=1.0, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A")
         await world.flush()
         await world.crash()
@@ -129,9 +127,9 @@ async def test_a_number_is_committed_before_the_firing_runs_again(tmp_path: Path
         assert await world.effects() == ["A"]
 
 
-async def test_an_orderly_stop_counts_for_nothing(tmp_path: Path) -> None:
+async def test_an_orderly_stop_counts_for_nothing(store_url: str) -> None:
     graph = Graph(seconds=50.0, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A")
         for crash in (False, False, True, False, False, False, False, False):
             await world.advance(1.5)
@@ -141,9 +139,9 @@ async def test_an_orderly_stop_counts_for_nothing(tmp_path: Path) -> None:
         assert await world.effects() == ["A"]
 
 
-async def test_a_try_that_ends_counts_for_nothing(tmp_path: Path) -> None:
+async def test_a_try_that_ends_counts_for_nothing(store_url: str) -> None:
     graph = Graph(seconds=0.1, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A")
         for _ in range(4):
             await die(world, 1)
@@ -155,9 +153,9 @@ async def test_a_try_that_ends_counts_for_nothing(tmp_path: Path) -> None:
         assert await world.effects() == ["A"]
 
 
-async def test_the_suspects_of_a_paused_reactor_let_the_others_go_on(tmp_path: Path) -> None:
+async def test_the_suspects_of_a_paused_reactor_let_the_others_go_on(store_url: str) -> None:
     graph = Graph(seconds=1.0, effect=symbol)
-    async with keyed(tmp_path, graph) as world:
+    async with keyed(store_url, graph) as world:
         offer(world, "A", "B")
         await die(world, 2)
         world.reactor.pause()

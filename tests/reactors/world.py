@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -132,7 +131,7 @@ class World:
 
     def __init__(
         self,
-        folder: Path,
+        url: str,
         reactors: Sequence[Reactor],
         graphs: Sequence[Graph] = (),
         *,
@@ -141,7 +140,7 @@ class World:
         reactor: str | None = None,
         **options: float,
     ) -> None:
-        self.url = f"sqlite:///{folder}/world.db"
+        self.url = url
         self.definitions = list(reactors)
         self.graphs = list(graphs)
         self.more = list(accumulators)

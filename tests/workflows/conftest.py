@@ -1,7 +1,6 @@
-"""Workers on real stores in real files, in virtual time; a crash is an end without a close."""
+"""Workers on real stores, in virtual time; a crash is an end without a close."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -40,10 +39,10 @@ def scheduler(clock: VirtualClock) -> Iterator[Scheduler]:
 
 
 class Machine:
-    """A machine with one file, on which one process after the other runs a store and a worker."""
+    """A machine with one store, on which one process after the other runs a store and a worker."""
 
-    def __init__(self, folder: Path, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints) -> None:
-        self.url = f"sqlite:///{folder}/store.db"
+    def __init__(self, url: str, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints) -> None:
+        self.url = url
         self.scheduler = scheduler
         self.facts = facts
         self.faults = faults
@@ -90,9 +89,9 @@ class Machine:
 
 @pytest.fixture
 async def machine(
-    tmp_path: Path, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints
+    store_url: str, scheduler: Scheduler, facts: list[Fact], faults: FaultPoints
 ) -> AsyncIterator[Machine]:
-    machine = Machine(tmp_path, scheduler, facts, faults)
+    machine = Machine(store_url, scheduler, facts, faults)
     yield machine
     await machine.kill()
     assert machine.mistakes == []

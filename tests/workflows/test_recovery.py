@@ -1,8 +1,7 @@
 """Crashes at every commit point, stops, lost runs, failing stores: what is taken over, and what runs again."""
 
 import asyncio
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -26,6 +25,7 @@ from penstock.testing.faults import FaultPoints
 from penstock.workflows.context import Context
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
+from tests.databases import rows
 from tests.workflows.conftest import Machine
 from tests.workflows.invariants import check_run
 
@@ -250,10 +250,7 @@ async def test_last_chance_of_the_next_run_comes_when_one_is_lost(machine: Machi
     running.clear()
     await clock.settle()
     assert running == ["a"]
-    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as store:
-        store.execute("UPDATE runs SET epoch = 99 WHERE id = ?", (run_number(runs[0]),))
-        store.commit()
-
+    rows(machine.url, "UPDATE runs SET epoch = 99 WHERE id = ?", run_number(runs[0]))
     await clock.advance(1.5)  # it is written down as running, and found to have another owner
     assert running[-1] == "b"
 
@@ -449,9 +446,7 @@ async def test_run_whose_stored_changes_are_damaged_is_parked(machine: Machine, 
     run_id = (await worker.start(made)).id
     await clock.settle()
     await crash(worker, machine)
-    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as other, other:
-        other.execute("UPDATE tasks SET delta = '{'")
-
+    rows(machine.url, "UPDATE tasks SET delta = '{'")
     worker = await machine.open(made)
     run = await worker.run(run_id)
     assert run.status == "parked"
@@ -468,9 +463,7 @@ async def test_damaged_input_fails_the_run_and_not_the_worker(machine: Machine, 
     run_id = (await worker.start(made)).id
     await clock.settle()
     await crash(worker, machine)
-    with closing(sqlite3.connect(machine.url.removeprefix("sqlite:///"))) as outside, outside:
-        outside.execute("UPDATE runs SET input = '{'")
-
+    rows(machine.url, "UPDATE runs SET input = '{'")
     gate.set()
     worker = await machine.open(made)
     await worker.wait_idle()
@@ -489,9 +482,7 @@ async def test_changed_code_goes_on_and_an_event_says_so(machine: Machine, clock
     changed.task(name="second", dependencies=["first"])(lambda: {"new": True})
     worker = await machine.open(changed)
     assert await worker.result(run_id) == {"new": True}
-    rows = sqlite3.connect(worker._store.url.removeprefix("sqlite:///"))
-    text = "".join(row[0] for row in rows.execute("SELECT events FROM events"))
-    rows.close()
+    text = "".join(str(events) for (events,) in rows(machine.url, "SELECT events FROM events"))
     assert "code_changed" in text
     assert "run_recovered" in text
 
@@ -501,10 +492,7 @@ async def test_lost_run_is_forgotten_and_told(machine: Machine, clock: VirtualCl
     worker = await machine.open(made)
     run = await worker.start(made)
     await clock.settle()
-    with sqlite3.connect(worker._store.url.removeprefix("sqlite:///")) as other:
-        other.execute("UPDATE runs SET epoch = epoch + 1")
-
-    other.close()
+    rows(machine.url, "UPDATE runs SET epoch = epoch + 1")
     gate.set()
     with pytest.raises(LeaseLost):
         await run.result()

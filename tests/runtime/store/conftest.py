@@ -1,9 +1,6 @@
-"""Stores on real files, virtual time. A second dialect becomes a second parameter of ``url``."""
+"""Real stores, virtual time; each test once for each database, except those of what only one of them has."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -12,6 +9,7 @@ from penstock.runtime.observe import Fact
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
+from tests.databases import dump as read_all
 
 Table = list[tuple[object, ...]]
 
@@ -41,9 +39,9 @@ def facts() -> list[Fact]:
     return []
 
 
-@pytest.fixture(params=["sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.db"
+@pytest.fixture
+def url(store_url: str) -> str:
+    return store_url
 
 
 @pytest.fixture
@@ -73,10 +71,4 @@ async def store(open_store: OpenStore) -> Store:
 @pytest.fixture
 def dump(url: str) -> Callable[[], dict[str, Table]]:
     """Read every row of every table, past the store."""
-
-    def read() -> dict[str, Table]:
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-            return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}  # noqa: S608
-
-    return read
+    return lambda: read_all(url)
