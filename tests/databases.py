@@ -88,16 +88,10 @@ def rows(url: str, text: str, *values: object) -> list[Row]:
         return connection.execute(text, values).fetchall()
 
 
-def tables(url: str) -> list[str]:
-    """Return the names of a store's tables."""
-    if is_postgres(url):
-        text = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
-    else:
-        text = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-
-    return [str(name) for (name,) in rows(url, text)]
-
-
 def dump(url: str) -> dict[str, list[Row]]:
-    """Return every row of every table."""
-    return {name: rows(url, f"SELECT * FROM {name}") for name in tables(url)}  # noqa: S608
+    """Return every row of every table, past the store."""
+    if is_postgres(url):
+        return databases().dump(url)
+
+    names = rows(url, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    return {str(name): rows(url, f"SELECT * FROM {name}") for (name,) in names}  # noqa: S608

@@ -57,6 +57,14 @@ ALWAYS = {
 SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 #: Ends the server, and removes its folder, when the tests are gone without having done so: their end closes its input.
 WATCH = 'read _; kill -QUIT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"'
+#: Each table of the schema with the columns of its primary key, or its first column.
+TABLES = """
+SELECT c.relname::text,
+       coalesce(string_agg(quote_ident(a.attname), ', ' ORDER BY array_position(i.indkey, a.attnum)), '1')
+FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+                LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema())
+GROUP BY 1 ORDER BY 1"""
 
 
 class Identity(TypedDict, total=False):
@@ -370,6 +378,21 @@ class Databases:
                 await connection.close()
 
         return self.aside.run(ask())
+
+    def dump(self, url: str) -> dict[str, list[Row]]:
+        """Return every row of every table, in the order of the primary keys."""
+
+        async def read() -> dict[str, list[Row]]:
+            connection = await connect(url)
+            try:
+                return {
+                    table: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY {keys}")]  # noqa: S608
+                    for table, keys in await connection.fetch(TABLES)
+                }
+            finally:
+                await connection.close()
+
+        return self.aside.run(read())
 
     def _do(self, text: str) -> None:
         self.aside.run(self._admin.execute(text))

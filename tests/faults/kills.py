@@ -3,16 +3,16 @@
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.runtime.store.rows import run_name
+from tests.databases import rows
+from tests.postgres import is_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 #: No kill test may hang: a victim that lives longer than this has failed.
@@ -48,8 +48,8 @@ class Wreck:
 class Scene:
     """One store, and what was acknowledged of it over all victims."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = folder / "store.db"
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
         self.file = folder / "acknowledged"
         self._victims = 0
 
@@ -99,7 +99,7 @@ class Scene:
 
     def _start(self, mode: str, **options: Option) -> "subprocess.Popen[str]":
         flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]
-        command = [sys.executable, "-m", "tests.faults.victim", mode, str(self.store), str(self.file), *flags]
+        command = [sys.executable, "-m", "tests.faults.victim", mode, self.url, str(self.file), *flags]
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def _end(self, process: "subprocess.Popen[str]") -> int:
@@ -132,8 +132,7 @@ class Scene:
         return told
 
     def query(self, text: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.store)) as connection:
-            return connection.execute(text).fetchall()
+        return rows(self.url, text)
 
     def count(self, table_and_condition: str) -> int:
         return int(str(self.query(f"SELECT count(*) FROM {table_and_condition}")[0][0]))  # noqa: S608
@@ -156,21 +155,23 @@ class Scene:
         """
         told = self.acknowledged()
         wreck = self.inspect()
-        assert self.query("PRAGMA integrity_check") == [("ok",)]
+        if not is_postgres(self.url):
+            assert self.query("PRAGMA integrity_check") == [("ok",)]
+
         assert not wreck.busy, wreck
         assert self.count("dead_letters") == letters
 
-        rows = self.query("SELECT id, status, input, output FROM runs WHERE workflow = 'book'")
-        runs = {int(str(run)): json.loads(str(given)) for run, _, given, _ in rows}
+        found = self.query("SELECT id, status, input, output FROM runs WHERE workflow = 'book'")
+        runs = {int(str(run)): json.loads(str(given)) for run, _, given, _ in found}
         check_numbers(told, runs)
-        assert {status for _, status, _, _ in rows} == {"completed"}
-        for _, _, given, output in rows:
+        assert {status for _, status, _, _ in found} == {"completed"}
+        for _, _, given, output in found:
             start = json.loads(str(given))
             effects = {"entered": start["total"], "seen": True, "taxed": start["total"] * 1.5}
             assert json.loads(str(output)) == start | effects
 
         self._check_tasks(runs)
-        return len(rows)
+        return len(found)
 
     def _check_tasks(self, runs: dict[int, dict[str, float]]) -> None:
         tasks = self.query("SELECT run_id, task, status FROM tasks ORDER BY run_id, task")

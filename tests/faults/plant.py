@@ -6,7 +6,6 @@ fuse kills the process that processes it.
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -111,6 +110,6 @@ def change() -> None:
         context["audited"] = True
 
 
-def app_for(store: Path, faults: Callable[[str], None], *, interval: float, drain: float) -> ps.App:
+def app_for(store: str, faults: Callable[[str], None], *, interval: float, drain: float) -> ps.App:
     config = ps.Config(checkpoint_interval=interval, drain_timeout=drain)
-    return ps.App(f"sqlite:///{store}", parts=[graph, book, lethal], config=config, faults=faults)
+    return ps.App(store, parts=[graph, book, lethal], config=config, faults=faults)

@@ -16,8 +16,10 @@ NODE = 0.012
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_commit_point_nothing_acknowledged_is_lost_or_done_twice(point: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_at_a_commit_point_nothing_acknowledged_is_lost_or_done_twice(
+    point: str, tmp_path: Path, store_url: str
+) -> None:
+    scene = Scene(tmp_path, store_url)
     wrecks = [scene.kill_at(point, after=after, hits=hits, count=4000) for after, hits in ((40, 1), (120, 7))]
     scene.finish()
 
@@ -28,18 +30,19 @@ def test_killed_at_a_commit_point_nothing_acknowledged_is_lost_or_done_twice(poi
 
 
 @pytest.mark.timeout(120)
-def test_killed_at_random_instants_nothing_acknowledged_is_lost_or_done_twice(tmp_path: Path) -> None:
-    kill_at_instants(tmp_path, seed=1, count=5)
+def test_killed_at_random_instants_nothing_acknowledged_is_lost_or_done_twice(tmp_path: Path, store_url: str) -> None:
+    kill_at_instants(Scene(tmp_path, store_url), seed=1, count=5)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
-def test_killed_at_a_hundred_random_instants_nothing_acknowledged_is_lost_or_done_twice(tmp_path: Path) -> None:
-    kill_at_instants(tmp_path, seed=2, count=100)
+def test_killed_at_a_hundred_random_instants_nothing_acknowledged_is_lost_or_done_twice(
+    tmp_path: Path, store_url: str
+) -> None:
+    kill_at_instants(Scene(tmp_path, store_url), seed=2, count=100)
 
 
-def kill_at_instants(folder: Path, seed: int, count: int) -> None:
-    scene = Scene(folder)
+def kill_at_instants(scene: Scene, seed: int, count: int) -> None:
     wrecks = [scene.kill_after(*instant, count=4000, node=NODE, slow=0.004) for instant in instants(seed, count)]
     scene.finish()
     bookings = scene.check()

@@ -9,8 +9,8 @@ from tests.faults.kills import MOMENTS, Scene
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_while_it_notes_long_tasks_they_end_once(moment: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_while_it_notes_long_tasks_they_end_once(moment: str, tmp_path: Path, store_url: str) -> None:
+    scene = Scene(tmp_path, store_url)
     wreck = scene.kill_at(f"run.started: {moment}", only="run", count=48, after=12, task=1.4)
     noted = scene.count("tasks WHERE status = 'running'")
     scene.finish()
@@ -21,8 +21,10 @@ def test_killed_while_it_notes_long_tasks_they_end_once(moment: str, tmp_path: P
 
 
 @pytest.mark.timeout(120)
-def test_killed_again_and_again_while_it_parks_runs_they_go_on_with_the_old_code(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_again_and_again_while_it_parks_runs_they_go_on_with_the_old_code(
+    tmp_path: Path, store_url: str
+) -> None:
+    scene = Scene(tmp_path, store_url)
     wreck = scene.kill_at("run.create: after commit", only="run", count=400, after=12, task=0.3)
     for moment in MOMENTS:
         scene.die(changed=True, crash=f"run.park: {moment}")
@@ -37,8 +39,8 @@ def test_killed_again_and_again_while_it_parks_runs_they_go_on_with_the_old_code
 
 
 @pytest.mark.timeout(120)
-def test_killed_again_and_again_while_it_gives_a_run_up_it_is_given_up_once(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_again_and_again_while_it_gives_a_run_up_it_is_given_up_once(tmp_path: Path, store_url: str) -> None:
+    scene = Scene(tmp_path, store_url)
     scene.load(count=40, lethal="run")
     for _ in range(3):
         scene.die()

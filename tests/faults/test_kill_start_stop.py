@@ -12,8 +12,10 @@ LONG = 1.2
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("unit", ["take over", "claim"])
-def test_killed_again_and_again_while_it_takes_over_nothing_is_lost_or_done_twice(unit: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_again_and_again_while_it_takes_over_nothing_is_lost_or_done_twice(
+    unit: str, tmp_path: Path, store_url: str
+) -> None:
+    scene = Scene(tmp_path, store_url)
     left = leave_work(scene)
     wrecks = [scene.die(crash=f"{unit}: {moment}") for moment in MOMENTS]
     scene.finish()
@@ -28,8 +30,10 @@ def test_killed_again_and_again_while_it_takes_over_nothing_is_lost_or_done_twic
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_while_it_counts_what_runs_again_nothing_is_lost_or_done_twice(moment: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_while_it_counts_what_runs_again_nothing_is_lost_or_done_twice(
+    moment: str, tmp_path: Path, store_url: str
+) -> None:
+    scene = Scene(tmp_path, store_url)
     left = leave_work(scene)
     scene.die(crash=f"cut: {moment}")
     counted = scene.count("firings WHERE crashes = 1")
@@ -50,8 +54,8 @@ def leave_work(scene: Scene) -> Wreck:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_in_the_last_cut_what_was_cut_off_happens_once(moment: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_in_the_last_cut_what_was_cut_off_happens_once(moment: str, tmp_path: Path, store_url: str) -> None:
+    scene = Scene(tmp_path, store_url)
     # no cut before the stop: nothing that takes so long has ended, and the interval is an hour
     wreck = scene.kill_at(f"cut: {moment}", only="push", count=40, after=30, node=LONG, interval=3600.0, drain=0.0)
     stopped = scene.count("domains WHERE stopped_at IS NOT NULL")
@@ -64,8 +68,8 @@ def test_killed_in_the_last_cut_what_was_cut_off_happens_once(moment: str, tmp_p
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_while_it_lets_runs_go_they_end_once(moment: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_while_it_lets_runs_go_they_end_once(moment: str, tmp_path: Path, store_url: str) -> None:
+    scene = Scene(tmp_path, store_url)
     wreck = scene.kill_at(f"run.release: {moment}", only="run", count=80, after=20, task=LONG, drain=0.0)
     released = scene.count("runs WHERE owner IS NULL")
     scene.finish()

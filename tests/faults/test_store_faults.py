@@ -2,32 +2,33 @@
 
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.databases import Stores, dump, rows
+from tests.postgres import is_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 #: No victim lives longer.
 PATIENCE = 60.0
 #: Callers of the victim: with each of them at most one unit is not acknowledged yet.
 CALLERS = 24
-NAMED = {"inbox": "CAST(payload AS TEXT)", "dead_letters": "error", "runs": "key"}
+NAMED = {"inbox": "payload", "dead_letters": "error", "runs": "key"}
 
 
 class Scene:
     """One database, and what was acknowledged of it over all victims."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "store.db"
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
         self.acknowledged = folder / "acknowledged"
 
     def start(self, *options: object) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.faults.store_victim", f"sqlite:///{self.path}", str(self.acknowledged)]
+        command = [sys.executable, "-m", "tests.faults.store_victim", self.url, str(self.acknowledged)]
         return subprocess.Popen([*command, *map(str, options)], cwd=ROOT, stderr=subprocess.PIPE)
 
     def told(self) -> list[str]:
@@ -35,12 +36,13 @@ class Scene:
         return [line for line in lines if line != "open"]
 
     def stored(self) -> dict[str, list[str]]:
-        with closing(sqlite3.connect(self.path)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            return {
-                table: sorted(name for (name,) in connection.execute(f"SELECT {column} FROM {table}"))  # noqa: S608
-                for table, column in NAMED.items()
-            }
+        if not is_postgres(self.url):
+            assert rows(self.url, "PRAGMA integrity_check") == [("ok",)]
+
+        return {
+            table: sorted(text(name) for (name,) in rows(self.url, f"SELECT {column} FROM {table}"))  # noqa: S608
+            for table, column in NAMED.items()
+        }
 
     def check(self, victims: int) -> None:
         """Each acknowledged unit is there once; each unit is there whole; only what was in flight is uncertain."""
@@ -49,6 +51,10 @@ class Scene:
         assert set(told) <= set(stored["runs"])
         assert len(told) == len(set(told))
         assert len(stored["runs"]) - len(told) <= CALLERS * victims
+
+
+def text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def wait_for_acknowledgements(scene: Scene, process: subprocess.Popen[bytes], number: int) -> None:
@@ -68,8 +74,8 @@ def end(process: subprocess.Popen[bytes]) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("point", ["before begin", "before commit", "after commit"])
-def test_killed_at_a_commit_point_it_loses_and_repeats_nothing(tmp_path: Path, point: str) -> None:
-    scene = Scene(tmp_path)
+def test_killed_at_a_commit_point_it_loses_and_repeats_nothing(tmp_path: Path, store_url: str, point: str) -> None:
+    scene = Scene(tmp_path, store_url)
     for victims, hits in enumerate([1, 5], start=1):
         assert end(scene.start("--crash", f"unit?: {point}", "--hits", hits)) == -signal.SIGKILL
         scene.check(victims)
@@ -79,8 +85,8 @@ def test_killed_at_a_commit_point_it_loses_and_repeats_nothing(tmp_path: Path, p
     assert len([name for name in scene.told() if name.startswith("3-")]) == 3 * CALLERS
 
 
-def kill_at_random(folder: Path, seed: int, victims: int) -> None:
-    scene, chance = Scene(folder), random.Random(seed)
+def kill_at_random(scene: Scene, seed: int, victims: int) -> None:
+    chance = random.Random(seed)
     for victim in range(1, victims + 1):
         process = scene.start()
         wait_for_acknowledgements(scene, process, chance.randint(1, 300))
@@ -94,26 +100,29 @@ def kill_at_random(folder: Path, seed: int, victims: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_killed_at_random_it_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    kill_at_random(tmp_path, seed=1, victims=3)
+def test_killed_at_random_it_loses_and_repeats_nothing(tmp_path: Path, store_url: str) -> None:
+    kill_at_random(Scene(tmp_path, store_url), seed=1, victims=3)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(10))
-def test_killed_at_a_hundred_random_instants_it_loses_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
-    kill_at_random(tmp_path, seed=seed + 100, victims=10)
+def test_killed_at_a_hundred_random_instants_it_loses_and_repeats_nothing(
+    tmp_path: Path, store_url: str, seed: int
+) -> None:
+    kill_at_random(Scene(tmp_path, store_url), seed=seed + 100, victims=10)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-def test_a_killed_process_leaves_the_lock_free_and_a_living_one_does_not(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_a_killed_process_leaves_the_lock_free_and_a_living_one_does_not(tmp_path: Path, store_url: str) -> None:
+    scene = Scene(tmp_path, store_url)
     serving = scene.start()
     wait_for_acknowledgements(scene, serving, 1)
     second = scene.start()
     _, errors = second.communicate(timeout=PATIENCE)
     assert second.returncode == 1
-    assert f"StoreInUse: store 'sqlite:///{scene.path}' is already served by process {serving.pid}" in errors.decode()
+    assert "StoreInUse: store " in errors.decode()
+    assert f" is already served by process {serving.pid}" in errors.decode()
     serving.kill()
     end(serving)
     assert end(scene.start("--count", 1)) == 0
@@ -122,13 +131,12 @@ def test_a_killed_process_leaves_the_lock_free_and_a_living_one_does_not(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("point", ["before begin", "1: applied", "before commit", "after commit"])
-def test_killed_while_it_migrates_it_leaves_the_old_version_or_the_new(tmp_path: Path, point: str) -> None:
-    scene = Scene(tmp_path)
+def test_killed_while_it_migrates_it_leaves_the_old_version_or_the_new(
+    tmp_path: Path, new_stores: Stores, point: str
+) -> None:
+    scene = Scene(tmp_path, new_stores.new(empty=True))
     pattern = f"migration {point}" if point[0].isdigit() else f"migration: {point}"
     assert end(scene.start("--crash", pattern)) == -signal.SIGKILL
-    with closing(sqlite3.connect(scene.path)) as connection:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
-        assert tables == ((1,) if point == "after commit" else (0,))
-
+    assert ("runs" in dump(scene.url)) == (point == "after commit")
     assert end(scene.start("--count", 1)) == 0
     scene.check(1)

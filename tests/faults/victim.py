@@ -1,7 +1,7 @@
 """The process that the kill tests kill.
 
-    python -m tests.faults.victim load STORE ACKNOWLEDGED [--first 0 --count 400] [--crash POINT --after N --hits N]
-    python -m tests.faults.victim finish STORE ACKNOWLEDGED
+    python -m tests.faults.victim load URL ACKNOWLEDGED [--first 0 --count 400] [--crash POINT --after N --hits N]
+    python -m tests.faults.victim finish URL ACKNOWLEDGED
 
 ``load`` pushes events and starts runs from many tasks at once, writes every acknowledgement to a file, as one line, the
 moment it is given, and stops in order after the last one. ``finish`` opens the store, lets what was in flight end,
@@ -27,7 +27,7 @@ CALLERS = 24
 
 class Options(argparse.Namespace):
     mode: str
-    store: Path
+    store: str
     acknowledged: Path
     first: int
     count: int
@@ -48,7 +48,7 @@ class Options(argparse.Namespace):
 def parse() -> Options:
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=["load", "finish"])
-    parser.add_argument("store", type=Path)
+    parser.add_argument("store")
     parser.add_argument("acknowledged", type=Path)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=400)

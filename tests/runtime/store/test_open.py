@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,13 +19,22 @@ from penstock.runtime.errors import (
     StoreUnavailable,
 )
 from penstock.runtime.store import checkpoints
-from penstock.runtime.store.migrations import FOUNDATION, MIGRATIONS, Migration
+from penstock.runtime.store.migrations import MIGRATIONS, Migration
 from penstock.runtime.store.schema import METADATA
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
 from penstock.testing.crash import Crash
 from penstock.testing.faults import FaultPoints
+from tests.databases import Stores, rows, sqlite_only
+from tests.postgres import is_postgres
 from tests.runtime.store.conftest import OpenStore, Table
+
+
+@pytest.fixture
+def url(new_stores: Stores) -> str:
+    """Return the URL of a store without a schema."""
+    return new_stores.new(empty=True)
+
 
 #: The user that owns nothing, on all systems that have root.
 NOBODY = 65534
@@ -55,6 +62,7 @@ async def test_a_url_that_cannot_be_used_is_explained(open_store: OpenStore, url
         await open_store(url=url)
 
 
+@sqlite_only
 @pytest.mark.parametrize("options", ["?mode=ro", "?mode=rw&max_page_count=9"])
 async def test_how_a_file_is_opened_is_no_part_of_its_name(open_store: OpenStore, url: str, options: str) -> None:
     with pytest.raises(StoreUnavailable) as caught:
@@ -63,6 +71,7 @@ async def test_how_a_file_is_opened_is_no_part_of_its_name(open_store: OpenStore
     assert str(caught.value).startswith(f"store '{url}' is unavailable: there is no such file")
 
 
+@sqlite_only
 async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
     with pytest.raises(ConfigError) as caught:
         await open_store(url="postgresql://user:secret@host/db")
@@ -70,11 +79,13 @@ async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
     assert "secret" not in str(caught.value)
 
 
+@sqlite_only
 async def test_a_mode_of_flushing_that_does_not_exist_is_refused(open_store: OpenStore) -> None:
     with pytest.raises(ConfigError, match="synchronous='quick': choose one of 'full'"):
         await open_store(synchronous="quick")
 
 
+@sqlite_only
 async def test_a_relative_path_is_that_of_the_working_directory(
     open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +94,7 @@ async def test_a_relative_path_is_that_of_the_working_directory(
     assert (tmp_path / "here.db").exists()
 
 
+@sqlite_only
 async def test_a_file_name_may_hold_anything(open_store: OpenStore, tmp_path: Path) -> None:
     await open_store(url=f"sqlite:///{tmp_path}/straße 100%25 #1.db")
     assert (tmp_path / "straße 100% #1.db").exists() or (tmp_path / "straße 100%25 #1.db").exists()
@@ -91,6 +103,7 @@ async def test_a_file_name_may_hold_anything(open_store: OpenStore, tmp_path: Pa
 # -- what is there already -------------------------------------------------------------------------------------
 
 
+@sqlite_only
 @pytest.mark.parametrize("content", [b"not a database at all, but text" * 100, bytes(8192) + b"\xff"])
 async def test_a_file_that_is_no_database_is_named(open_store: OpenStore, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "store.db").write_bytes(content)
@@ -100,6 +113,7 @@ async def test_a_file_that_is_no_database_is_named(open_store: OpenStore, tmp_pa
     assert (tmp_path / "store.db").read_bytes() == content
 
 
+@sqlite_only
 async def test_a_damaged_file_is_named(open_store: OpenStore, tmp_path: Path) -> None:
     store = await open_store()
     await store.close()
@@ -112,9 +126,10 @@ async def test_a_damaged_file_is_named(open_store: OpenStore, tmp_path: Path) ->
 async def test_the_database_of_another_program_is_left_alone(
     open_store: OpenStore, url: str, dump: Callable[[], dict[str, Table]]
 ) -> None:
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        connection.execute("CREATE TABLE recipes (name TEXT)")
+    if is_postgres(url):
+        rows(url, "CREATE SCHEMA penstock")
 
+    rows(url, "CREATE TABLE recipes (name TEXT)")
     with pytest.raises(ConfigError, match="tables of another program"):
         await open_store()
 
@@ -123,21 +138,20 @@ async def test_the_database_of_another_program_is_left_alone(
 
 async def test_a_newer_schema_is_refused(open_store: OpenStore, url: str) -> None:
     await (await open_store()).close()
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        connection.execute("INSERT INTO migrations VALUES (999, 'future', 0)")
-        connection.commit()
-
+    rows(url, "INSERT INTO migrations VALUES (999, 'future', 0)")
     for serve in (True, False):
         with pytest.raises(SchemaVersionError, match=r"schema version 999.*install a newer Penstock"):
             await open_store(serve=serve)
 
 
+@sqlite_only
 async def test_serving_needs_to_write(open_store: OpenStore, url: str) -> None:
     await (await open_store()).close()
     with pytest.raises(StoreReadOnly, match="mode=ro"):
         await open_store(url=f"{url}?mode=ro")
 
 
+@sqlite_only
 async def test_a_link_to_a_store_is_that_store(open_store: OpenStore, tmp_path: Path) -> None:
     await open_store()
     (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
@@ -161,6 +175,7 @@ def folder_of_a_user() -> Iterator[Path]:
             os.seteuid(0)
 
 
+@sqlite_only
 async def test_a_file_without_write_permission_is_named(open_store: OpenStore, folder_of_a_user: Path) -> None:
     file = folder_of_a_user / "store.db"
     await (await open_store(url=f"sqlite:///{file}")).close()
@@ -169,6 +184,7 @@ async def test_a_file_without_write_permission_is_named(open_store: OpenStore, f
         await open_store(url=f"sqlite:///{file}")
 
 
+@sqlite_only
 async def test_a_read_only_store_can_be_read_and_refuses_writes(open_store: OpenStore, url: str) -> None:
     await (await open_store()).close()
     store = await open_store(url=f"{url}?mode=ro", serve=False)
@@ -181,6 +197,7 @@ async def test_a_read_only_store_can_be_read_and_refuses_writes(open_store: Open
     assert isinstance(store.failed.result(), StoreReadOnly)
 
 
+@sqlite_only
 async def test_a_folder_where_the_journal_belongs_is_an_error_of_ours(open_store: OpenStore, tmp_path: Path) -> None:
     (tmp_path / "store.db-wal").mkdir()
     with pytest.raises(StoreError, match=r"store\.db"):
@@ -209,8 +226,7 @@ async def test_a_start_notes_when_it_ended_in_order(open_store: OpenStore, url: 
     store = await open_store()
     await clock.advance(60.0)
     await store.close()
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        assert connection.execute("SELECT id, stopped_at - started_at FROM nodes").fetchall() == [(1, 60_000_000)]
+    assert rows(url, "SELECT id, stopped_at - started_at FROM nodes") == [(1, 60_000_000)]
 
 
 async def test_run_ids_grow_over_restarts(open_store: OpenStore) -> None:
@@ -234,6 +250,7 @@ async def test_a_visitor_reads_and_writes_beside_the_serving_store(store: Store,
         visitor.new_run_id()
 
 
+@sqlite_only
 async def test_a_visitor_makes_no_file(open_store: OpenStore, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="no such file"):
         await open_store(serve=False)
@@ -241,9 +258,9 @@ async def test_a_visitor_makes_no_file(open_store: OpenStore, tmp_path: Path) ->
     assert not (tmp_path / "store.db").exists()
 
 
-async def test_a_visitor_does_not_migrate(open_store: OpenStore, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        connection.execute("PRAGMA user_version = 1")
+async def test_a_visitor_does_not_migrate(open_store: OpenStore, url: str) -> None:
+    if not is_postgres(url):
+        rows(url, "PRAGMA user_version = 1")
 
     with pytest.raises(StoreUnavailable, match="schema is older"):
         await open_store(serve=False)
@@ -265,18 +282,34 @@ async def test_opening_that_fails_leaves_nothing_open(
 
 
 async def test_the_tables_are_those_of_the_statements(store: Store, url: str) -> None:
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        for table in METADATA.sorted_tables:
-            found = connection.execute(f"PRAGMA table_info({table.name})").fetchall()
-            keys = sorted((row[5], row[1]) for row in found if row[5])
-            assert [row[1] for row in found] == [column.name for column in table.columns]
-            assert [name for _, name in keys] == [column.name for column in table.primary_key]
-            required = {row[1] for row in found if row[3] or row[5]}
-            assert required == {column.name for column in table.columns if not column.nullable}
+    for table in METADATA.sorted_tables:
+        found = rows(url, COLUMNS[is_postgres(url)], table.name)
+        assert [name for name, _, _ in found] == [column.name for column in table.columns]
+        assert [name for _, name in sorted((at, name) for name, _, at in found if at)] == [  # type: ignore[type-var]
+            column.name for column in table.primary_key
+        ]
+        assert {name for name, required, _ in found if required} == {
+            column.name for column in table.columns if not column.nullable
+        }
 
-        indexes = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
+    indexes = {name for (name,) in rows(url, INDEXES[is_postgres(url)])}
+    assert indexes == {str(index.name) for table in METADATA.sorted_tables for index in table.indexes}
 
-    assert {name for (name,) in indexes} == {str(i.name) for table in METADATA.sorted_tables for i in table.indexes}
+
+#: By whether it is PostgreSQL: name, is it required, place in the primary key. SQLite lets what is a key be NULL.
+COLUMNS = {
+    False: """SELECT name, "notnull" OR pk, pk FROM pragma_table_info(?) ORDER BY cid""",
+    True: """
+        SELECT a.attname::text, a.attnotnull, array_position(i.indkey, a.attnum) + 1
+        FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+        WHERE a.attrelid = to_regclass(?::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum""",
+}
+INDEXES = {
+    False: "SELECT name FROM sqlite_master WHERE type = 'index' AND sql NOT NULL",
+    True: """
+        SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE c.relnamespace = to_regnamespace(current_schema()) AND NOT i.indisprimary""",
+}
 
 
 async def test_many_that_open_at_once_migrate_once(open_store: OpenStore, dump: Callable[[], dict[str, Table]]) -> None:
@@ -307,9 +340,10 @@ async def test_a_step_runs_on_top_of_the_rows_that_are_there(
     checkpoints.put_state(unit, "d", 0, "c", "k", b"v")
     await store.commit(unit)
     await store.close()
-    step = Migration(version=2, name="sizes", statements=("ALTER TABLE state ADD COLUMN size {integer}",))
-    monkeypatch.setattr("penstock.runtime.store.store.MIGRATIONS", (FOUNDATION, step))
+    known, version = len(MIGRATIONS), MIGRATIONS[-1].version + 1
+    step = Migration(version=version, name="sizes", statements=("ALTER TABLE state ADD COLUMN size {integer}",))
+    monkeypatch.setattr("penstock.runtime.store.store.MIGRATIONS", (*MIGRATIONS, step))
     store = await open_store()
     assert dump()["state"] == [("d", 0, "c", "k", b"v", None)]
-    assert [row[:2] for row in dump()["migrations"]] == [(1, "foundation"), (2, "sizes")]
+    assert [row[:2] for row in dump()["migrations"]][known:] == [(version, "sizes")]
     assert store.node == 2

@@ -16,6 +16,7 @@ from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.testing.clock import VirtualClock
 from penstock.testing.faults import FaultPoints
+from tests.databases import sqlite_only, trouble
 from tests.runtime.store.conftest import OpenStore, Table
 
 Dump = Callable[[], dict[str, Table]]
@@ -126,10 +127,10 @@ async def test_a_unit_on_its_way_counts_as_activity(store: Store, clock: Virtual
 
 
 async def test_a_passing_trouble_is_tried_again_with_growing_delays(
-    open_store: OpenStore, clock: VirtualClock, facts: list[Fact], dump: Dump
+    open_store: OpenStore, url: str, clock: VirtualClock, facts: list[Fact], dump: Dump
 ) -> None:
     faults = FaultPoints()
-    faults.fail("put: before commit", error=sqlite3.OperationalError("disk I/O error"), times=3)
+    faults.fail("put: before commit", error=trouble(url, "busy"), times=3)
     store, answers = await open_store(faults=faults), Answers()
     store.submit(put(store, "a"), answers)
     await clock.advance(1.0)
@@ -141,9 +142,9 @@ async def test_a_passing_trouble_is_tried_again_with_growing_delays(
     assert (answers.errors, keys(dump), store.statistics().retries) == ([None], ["a"], 3)
 
 
-async def test_trouble_does_not_change_the_order(open_store: OpenStore, clock: VirtualClock) -> None:
+async def test_trouble_does_not_change_the_order(open_store: OpenStore, url: str, clock: VirtualClock) -> None:
     faults = FaultPoints()
-    faults.fail("[0-9]*: before begin", error=sqlite3.OperationalError("disk I/O error"), times=2)
+    faults.fail("[0-9]*: before begin", error=trouble(url, "busy"), times=2)
     store, answers = await open_store(faults=faults, group_limit=4), Answers()
     for n in range(20):
         store.submit(put(store, "k", str(n).encode(), label=str(n)), answers)
@@ -152,6 +153,7 @@ async def test_trouble_does_not_change_the_order(open_store: OpenStore, clock: V
     assert answers.units == [str(n) for n in range(20)]
 
 
+@sqlite_only
 async def test_a_lock_that_another_process_gives_back_only_delays(
     store: Store, url: str, clock: VirtualClock, dump: Dump
 ) -> None:
@@ -166,6 +168,7 @@ async def test_a_lock_that_another_process_gives_back_only_delays(
     assert not store.failed.done()
 
 
+@sqlite_only
 async def test_a_lock_that_stays_ends_the_store_loudly(open_store: OpenStore, url: str, clock: VirtualClock) -> None:
     store, answers = await open_store(retry_timeout=5.0), Answers()
     with write_lock(url):
@@ -181,6 +184,7 @@ async def test_a_lock_that_stays_ends_the_store_loudly(open_store: OpenStore, ur
         await store.commit(put(store, "c"))
 
 
+@sqlite_only
 async def test_a_full_disk_is_named_and_nothing_of_the_unit_is_stored(
     open_store: OpenStore, url: str, clock: VirtualClock, dump: Dump
 ) -> None:
@@ -194,6 +198,7 @@ async def test_a_full_disk_is_named_and_nothing_of_the_unit_is_stored(
     assert keys(dump) == ["small"]
 
 
+@sqlite_only
 async def test_a_full_disk_that_is_emptied_only_delays(
     open_store: OpenStore, url: str, clock: VirtualClock, dump: Dump
 ) -> None:
@@ -210,6 +215,7 @@ async def test_a_full_disk_that_is_emptied_only_delays(
     assert (answers.errors, keys(dump)) == ([None], ["new"])
 
 
+@sqlite_only
 @pytest.mark.parametrize("name", ["store.db", "store.db-wal"])
 async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
     open_store: OpenStore, tmp_path: Path, clock: VirtualClock, name: str
@@ -223,6 +229,7 @@ async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
     assert f"{name}' was removed or replaced while it was open" in str(store.error)
 
 
+@sqlite_only
 async def test_a_file_that_comes_back_only_delays(
     open_store: OpenStore, tmp_path: Path, clock: VirtualClock, dump: Dump
 ) -> None:
@@ -284,9 +291,9 @@ async def test_nothing_is_committed_behind_a_crash(open_store: OpenStore, dump: 
     assert keys(dump) == []
 
 
-async def test_an_acknowledgement_that_is_lost_is_not_repeated(open_store: OpenStore, dump: Dump) -> None:
+async def test_an_acknowledgement_that_is_lost_is_not_repeated(open_store: OpenStore, url: str, dump: Dump) -> None:
     faults = FaultPoints()
-    faults.fail("put: after commit", error=sqlite3.OperationalError("disk I/O error"))
+    faults.fail("put: after commit", error=trouble(url, "busy"))
     store = await open_store(faults=faults)
     with pytest.raises(StoreUnavailable):
         await store.commit(put(store, "a"))
@@ -315,6 +322,7 @@ async def test_a_closed_store_answers_with_an_error(store: Store) -> None:
         await store.read(checkpoints.STATE_OF, domain="d", shard=0)
 
 
+@sqlite_only
 async def test_close_tries_a_last_time_and_does_not_wait(store: Store, url: str) -> None:
     answers = Answers()
     with write_lock(url):
@@ -324,6 +332,7 @@ async def test_close_tries_a_last_time_and_does_not_wait(store: Store, url: str)
     assert isinstance(answers.errors[0], StoreUnavailable)
 
 
+@sqlite_only
 async def test_close_does_not_wait_for_the_next_try(
     open_store: OpenStore, url: str, clock: VirtualClock, dump: Dump
 ) -> None:
@@ -337,6 +346,7 @@ async def test_close_does_not_wait_for_the_next_try(
     assert (answers.errors, keys(dump)) == ([None], ["a"])
 
 
+@sqlite_only
 async def test_trouble_after_the_end_of_the_scheduler_is_answered(store: Store, scheduler: Scheduler, url: str) -> None:
     scheduler.close()
     with write_lock(url), pytest.raises(StoreUnavailable, match="locked"):
@@ -345,6 +355,7 @@ async def test_trouble_after_the_end_of_the_scheduler_is_answered(store: Store, 
     assert store.failed.done()
 
 
+@sqlite_only
 async def test_a_thousand_tries_do_not_overflow_the_delay(
     open_store: OpenStore, url: str, clock: VirtualClock, facts: list[Fact]
 ) -> None:
@@ -365,6 +376,7 @@ async def test_a_query_that_cannot_run_is_an_error_of_the_store(store: Store) ->
     assert not store.failed.done()
 
 
+@sqlite_only
 async def test_close_leaves_the_file_alone_behind(store: Store, url: str, dump: Dump) -> None:
     await store.commit(put(store, "a"))
     await store.close()
