@@ -16,13 +16,14 @@ from penstock.testing import VirtualClock
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def with_store(file: Path, work: Callable[[Store], Awaitable[None]]) -> None:
+def with_store(where: Path | str, work: Callable[[Store], Awaitable[None]]) -> None:
     """Serve a store for as long as ``work`` takes."""
 
     async def serve() -> None:
         clock = VirtualClock(START)
         scheduler = Scheduler(clock, on_error=print)
-        store = await Store.open(f"sqlite:///{file}", scheduler=scheduler, activity=Activity(), synchronous="normal")
+        url = where if isinstance(where, str) else f"sqlite:///{where}"
+        store = await Store.open(url, scheduler=scheduler, activity=Activity())
         try:
             await work(store)
         finally:

@@ -1,5 +1,6 @@
 """Whatever is committed together has the outcome of being committed one after the other."""
 
+import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,12 +17,17 @@ from penstock.runtime.store.migrations import MIGRATIONS, migrate
 from penstock.runtime.store.rows import FiringRow, LetterRow, RunRow, TaskRow
 from penstock.runtime.store.sqlite import WORDS
 from penstock.runtime.store.sqlite_driver import Driver, Options
+from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.testing.clock import VirtualClock
+from tests.databases import Stores, dump
+from tests.runtime.store.conftest import OpenStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLOCK = VirtualClock()
 Action = tuple[str, tuple[object, ...]]
+#: The name of the error, and what the unit was told.
+Answer = tuple[str, list[int], dict[int, int]]
 
 
 def run_row(run_id: int, key: str | None) -> RunRow:
@@ -99,7 +105,7 @@ class World:
         self._driver = Driver(self._options, reading=False)
         self._driver.drive(migrate(path.name, WORDS, 0, lambda _: None, MIGRATIONS))
         self._path = path
-        self.answers: list[tuple[str, list[int], dict[int, int]]] = []
+        self.answers: list[Answer] = []
 
     def empty(self) -> None:
         self.answers = []
@@ -110,18 +116,18 @@ class World:
     def commit(self, units: Sequence[Unit]) -> None:
         commit = Commit(units, None)
         self._driver.drive(commit.program())
-        for at, unit in enumerate(units):
-            failure = commit.failures.get(at)
-            good = failure is None
-            self.answers.append((type(failure).__name__, unit.results if good else [], unit.existing if good else {}))
+        self.answers += [answer_of(unit, commit.failures.get(at)) for at, unit in enumerate(units)]
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
-        with closing(sqlite3.connect(self._path)) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables}  # noqa: S608
+        return {name: sorted(found, key=repr) for name, found in dump(f"sqlite:///{self._path}").items()}
 
     def close(self) -> None:
         self._driver.close()
+
+
+def answer_of(unit: Unit, failure: BaseException | None) -> Answer:
+    good = failure is None
+    return type(failure).__name__, unit.results if good else [], unit.existing if good else {}
 
 
 @pytest.fixture
@@ -158,6 +164,63 @@ def test_units_committed_together_end_as_units_committed_one_by_one(
 
     assert together.answers == alone.answers
     assert together.dump() == alone.dump()
+
+
+# -- by way of the store ----------------------------------------------------------------------------------------
+
+
+class Told:
+    """A store, and what was answered."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.answers: list[Answer] = []
+
+    async def commit(self, units: Sequence[Unit]) -> None:
+        told: dict[int, BaseException | None] = {}
+        for unit in units:
+            self._store.submit(unit, lambda unit, error: told.update({id(unit): error}))
+
+        await self._store.commit(self._store.unit("last"))
+        self.answers += [answer_of(unit, told[id(unit)]) for unit in units]
+
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        return {name: found for name, found in dump(self._store.url).items() if name not in {"nodes", "migrations"}}
+
+
+# A store per example, on each database: few of them. The many above show it of the programs, the same for both.
+@pytest.mark.parametrize("seed", range(6))
+async def test_units_committed_together_end_as_units_committed_one_by_one_in_each_store(
+    new_stores: Stores, open_store: OpenStore, seed: int
+) -> None:
+    together, alone = [Told(await open_store(url=new_stores.new())) for _ in range(2)]
+    units = units_of(random.Random(seed), 40)
+    for world in (together, alone):
+        await world.commit([make([("take", ())]), *(make([("run", (n, None))]) for n in (1, 2))])
+
+    await together.commit([make(actions) for actions in units])
+    for actions in units:
+        await alone.commit([make(actions)])
+
+    assert together.answers == alone.answers
+    assert together.dump() == alone.dump()
+
+
+def units_of(chance: random.Random, count: int) -> list[list[Action]]:
+    """Return random units, without what no driver can store: such a unit is refused before it is sent."""
+    names = [name for name in [*ACTIONS, *SAFE * 3] if name not in {*ALONE, "unstorable"}]
+    units: list[list[Action]] = []
+    for _ in range(count):
+        chosen = [chance.choice(ALONE)] if chance.random() < 0.1 else chance.sample(names, chance.randint(1, 3))
+        units.append([(name, tuple(pick(chance, strategy) for strategy in ACTIONS[name][1])) for name in chosen])
+
+    return units
+
+
+def pick(chance: random.Random, strategy: st.SearchStrategy[object]) -> object:
+    """Return a random value of one of the strategies above."""
+    choices: dict[int, Sequence[object]] = {id(EPOCHS): [1] * 9 + [2], id(NAMES): "ab", id(NUMBERS): [1, 2, 3, 4]}
+    return chance.choice(choices.get(id(strategy), [None, "k", "l"]))
 
 
 def statements_of(*units: list[Action]) -> list[list[tuple[str, int]]]:
