@@ -15,13 +15,14 @@ from tests.cli.stored import add_run, with_store
 Row = dict[str, object]
 
 
+async def fill(store: Store) -> None:
+    await add_run(store, "settle", status="completed")
+    await add_run(store, "settle", status="failed", second=1)
+    await add_run(store, "notify", second=2)
+
+
 @pytest.fixture
 def store(project: Path) -> Path:
-    async def fill(store: Store) -> None:
-        await add_run(store, "settle", status="completed")
-        await add_run(store, "settle", status="failed", second=1)
-        await add_run(store, "notify", second=2)
-
     with_store(project / "penstock.db", fill)
     return project / "penstock.db"
 
@@ -37,6 +38,14 @@ def ids(outcome: Outcome) -> list[object]:
 
 def test_runs_are_listed_newest_first(store: Path, penstock: Penstock) -> None:
     assert ids(penstock("runs", "list", "--json")) == ["1-3", "1-2", "1-1"]
+
+
+def test_runs_of_any_store_are_listed_and_shown(store_url: str, penstock: Penstock) -> None:
+    with_store(store_url, fill)
+    assert ids(penstock("runs", "list", "--json", "--store", store_url)) == ["1-3", "1-2", "1-1"]
+    assert ids(penstock("runs", "list", "--json", "--store", store_url, "--status", "failed")) == ["1-2"]
+    shown = penstock("runs", "show", "1-2", "--json", "--store", store_url)
+    assert (shown.code, cast("Row", shown.json)["status"]) == (0, "failed")
 
 
 def test_run_in_a_list_has_these_keys(store: Path, penstock: Penstock) -> None:
