@@ -39,13 +39,13 @@ def ask(aside: Aside, url: str, text: str) -> object:
 def test_it_is_the_same_after_a_restart_and_a_kill_and_gone_after_its_removal(aside: Aside) -> None:
     need("postgres")
     with PostgresServer(**SAFE) as server:
-        ask(aside, server.url(), "CREATE TABLE kept AS SELECT 7 AS number")
+        ask(aside, server.url(), "CREATE TABLE public.kept AS SELECT 7 AS number")
         server.restart()
-        assert ask(aside, server.socket_url(), "SELECT number FROM kept") == 7
+        assert ask(aside, server.socket_url(), "SELECT number FROM public.kept") == 7
         server.kill()
         assert not server.running
         server.start()
-        assert ask(aside, server.url(), "SELECT number FROM kept") == 7
+        assert ask(aside, server.url(), "SELECT number FROM public.kept") == 7
         assert ask(aside, server.url(), "SHOW fsync") == "on"
 
     assert (server.running, server.folder.exists()) == (False, False)
