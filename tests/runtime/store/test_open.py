@@ -45,9 +45,9 @@ NOBODY = 65534
     [
         ("market.db", "is not a URL: write 'sqlite:///file.db'"),
         ("", "is not a URL"),
-        ("mysql://host/db", "stores in SQLite only"),
-        ("postgresql+asyncpg://user:secret@host/db", "stores in SQLite only"),
-        ("sqlite+aiosqlite:///a.db", "the driver is chosen by Penstock"),
+        ("mysql://host/db", "none that Penstock knows"),
+        ("postgresql+psycopg://user:secret@host/db", "names another driver"),
+        ("sqlite+aiosqlite:///a.db", "names another driver"),
         ("sqlite://", "in memory.*use a file in a temporary folder"),
         ("sqlite:///:memory:", "in memory.*use a file in a temporary folder"),
         ("sqlite:////no/such/folder/a.db", "there is no folder '/no/such/folder': create it"),
@@ -208,7 +208,7 @@ async def test_a_folder_where_the_journal_belongs_is_an_error_of_ours(open_store
 
 
 async def test_a_second_serving_store_is_refused_and_told_who_serves(store: Store, open_store: OpenStore) -> None:
-    with pytest.raises(StoreInUse, match=f"already served by process {os.getpid()} .since 2026-01-01T00:00:00"):
+    with pytest.raises(StoreInUse, match=f"already served by process {os.getpid()} (.since 2026-01-01T00:00:00|on )"):
         await open_store()
 
 
@@ -262,7 +262,7 @@ async def test_a_visitor_does_not_migrate(open_store: OpenStore, url: str) -> No
     if not is_postgres(url):
         rows(url, "PRAGMA user_version = 1")
 
-    with pytest.raises(StoreUnavailable, match="schema is older"):
+    with pytest.raises(StoreUnavailable, match=r"schema is older|there is no schema"):
         await open_store(serve=False)
 
 
