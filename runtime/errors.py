@@ -165,7 +165,7 @@ class StoreReadOnly(StoreError):
     """The store can be read but not written."""
 
     def __init__(self, store: str, reason: str) -> None:
-        super().__init__(f"store {store} cannot be written: {reason}; check the permissions of the file and its folder")
+        super().__init__(f"store {store} cannot be written: {reason}; check the permissions")
         self.store = store
         self.reason = reason
 
@@ -186,10 +186,21 @@ class StoreInUse(StoreError):
 
     def __init__(self, store: str, holder: str) -> None:
         super().__init__(
-            f"store {store} is already served by {holder}; one process serves a SQLite file: stop the other one"
+            f"store {store} is already served by {holder}; one process at a time serves a store: stop the other one"
         )
         self.store = store
         self.holder = holder
+
+
+class StoreTakenOver(StoreError):
+    """Another process serves the store now, because this one did not renew its lease; nothing more is written."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(
+            f"store {store} was taken over by another process, while this one was paused or could not reach it; "
+            "nothing that was not acknowledged is stored"
+        )
+        self.store = store
 
 
 class SchemaVersionError(StoreError):

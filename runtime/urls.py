@@ -3,7 +3,9 @@
 import re
 
 SQLITE = "sqlite:///"
-FORM = f'write "{SQLITE}market.db" (four slashes before an absolute path)'
+#: What the URL of a PostgreSQL store may begin with.
+POSTGRES = ("postgresql+asyncpg://", "postgresql://")
+FORM = f'write "{SQLITE}market.db" (four slashes before an absolute path) or "{POSTGRES[0]}user:password@host/database"'
 
 SECRETS = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 
@@ -28,6 +30,9 @@ def url_problem(url: str) -> str | None:
     if url.startswith(SQLITE):
         return _sqlite_problem(url.removeprefix(SQLITE))
 
+    if url.startswith(POSTGRES):
+        return _postgres_problem(url)
+
     shown = masked(url)
     scheme, slashes, _ = url.partition("://")
     if slashes and scheme.partition("+")[0].lower() == "sqlite":
@@ -36,7 +41,13 @@ def url_problem(url: str) -> str | None:
     if url and not slashes:
         return f'"{shown}" is not a URL; for a file write "{SQLITE}{shown}"'
 
-    return f'"{shown}" is not the URL of a store: this version stores in SQLite only; {FORM}'
+    return f'"{shown}" is not the URL of a store; {FORM}'
+
+
+def _postgres_problem(url: str) -> str | None:
+    _, _, rest = url.partition("://")
+    database = rest.rpartition("@")[2].partition("/")[2].partition("?")[0]
+    return None if database else f'"{masked(url)}" names no database; write it behind the host: "…@localhost/market"'
 
 
 def _sqlite_problem(path: str) -> str | None:

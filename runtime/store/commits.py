@@ -10,7 +10,9 @@ from penstock.runtime.store.engine import (
     RELEASE,
     ROLLBACK,
     SAVEPOINT,
+    SETTLE,
     UNDO,
+    CommitUnknown,
     Execute,
     Outcome,
     Reach,
@@ -43,6 +45,8 @@ class Commit:
 
     def __init__(self, units: Sequence[Unit], faults: Faults | None) -> None:
         self.failures: dict[int, StoreError] = {}
+        #: Its COMMIT had no answer: the next try of the same group finds out first.
+        self.unknown: bool = False
         self._units = units
         self._faults = faults
 
@@ -52,6 +56,14 @@ class Commit:
         Raises:
             StoreError: The store is in trouble; nothing is committed.
         """
+        if self.unknown:
+            if (yield SETTLE).count:
+                yield from self._reach("after commit", committed=True)
+                return
+
+            self.unknown = False
+            self.failures.clear()
+
         yield from self._reach("before begin")
         apart = False
         while pending := self._pending():
@@ -68,10 +80,15 @@ class Commit:
                 # On SQLite an error here means that nothing is committed, as far as this process can see: the
                 # transaction is rolled back, and the retry writes over its frames in the WAL. (Should the machine die
                 # before the retry, the next start may find the frames whole: a lost acknowledgement, as after any
-                # crash.) A database behind a network can lose the answer of a COMMIT that did happen; its engine must
-                # find out which it was before it reports a trouble that is tried again: nothing guards the rows of
-                # events, inbox and log against being inserted twice.
-                yield COMMIT
+                # crash.) A database behind a network can lose the answer of a COMMIT that did happen: which it was is
+                # found out before anything is tried again, because nothing guards the rows of events, inbox and log
+                # against being inserted twice.
+                try:
+                    yield COMMIT
+                except CommitUnknown:
+                    self.unknown = True
+                    raise
+
                 yield from self._reach("after commit", committed=True)
                 return
 

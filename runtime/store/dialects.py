@@ -1,11 +1,17 @@
 """From a URL to the engine behind it. Imported when a store is opened: SQLAlchemy takes longer to import than we do."""
 
+import importlib
+from typing import cast
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from penstock.runtime.errors import ConfigError
 from penstock.runtime.store.engine import Engine
 from penstock.runtime.store.sqlite import SQLiteEngine, read_options
+
+#: What a URL may begin with: the database, and the driver, which there is one of.
+DRIVERS = {"sqlite", "postgresql", "postgresql+asyncpg"}
 
 
 def make_engine(url: str, *, synchronous: str, serve: bool, lock: bool, started_at: str) -> Engine:
@@ -15,9 +21,25 @@ def make_engine(url: str, *, synchronous: str, serve: bool, lock: bool, started_
         ConfigError: The URL cannot be used.
         StoreReadOnly: It asks for reading only, and we serve.
     """
-    return SQLiteEngine(
-        read_options(parse_url(url), synchronous=synchronous, serve=serve, lock=lock, started_at=started_at)
-    )
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return make_postgres(parsed, synchronous=synchronous, serve=serve)
+
+    return SQLiteEngine(read_options(parsed, synchronous=synchronous, serve=serve, lock=lock, started_at=started_at))
+
+
+def make_postgres(url: URL, *, synchronous: str, serve: bool) -> Engine:
+    """Import the driver, which is an extra, and return the engine of a URL."""
+    try:
+        postgres = importlib.import_module("penstock.runtime.store.postgres")
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+
+        raise ConfigError("PostgreSQL needs the package asyncpg: pip install 'penstock[postgres]'") from error
+
+    options = importlib.import_module("penstock.runtime.store.postgres_url")
+    return cast("Engine", postgres.PostgresEngine(options.read_options(url, synchronous=synchronous, serve=serve)))
 
 
 def parse_url(text: str) -> URL:
@@ -26,17 +48,17 @@ def parse_url(text: str) -> URL:
     Raises:
         ConfigError: It is not a URL, or none of a store that we know.
     """
-    accepted = "write 'sqlite:///file.db' (relative) or 'sqlite:////folder/file.db' (absolute)"
+    accepted = (
+        "write 'sqlite:///file.db' (relative), 'sqlite:////folder/file.db' (absolute) or "
+        "'postgresql+asyncpg://user@host/database'"
+    )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(f"store {text!r} is not a URL: {accepted}") from error
 
-    if url.get_backend_name() != "sqlite":
-        known = url.render_as_string(hide_password=True)
-        raise ConfigError(f"store {known!r}: this version stores in SQLite only: {accepted}")
-
-    if url.drivername != "sqlite":
-        raise ConfigError(f"store {text!r}: the driver is chosen by Penstock: {accepted}")
+    if url.drivername not in DRIVERS:
+        shown = url.render_as_string(hide_password=True)
+        raise ConfigError(f"store {shown!r} is none that Penstock knows, or names another driver: {accepted}")
 
     return url

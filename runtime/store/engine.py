@@ -12,6 +12,7 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
+from penstock.runtime.errors import StoreError, StoreUnavailable
 from penstock.runtime.store.kinds import Kind, Values
 
 T = TypeVar("T")
@@ -25,6 +26,12 @@ ROLLBACK = "ROLLBACK"
 SAVEPOINT = "SAVEPOINT unit"
 UNDO = "ROLLBACK TO unit"
 RELEASE = "RELEASE unit"
+#: After a COMMIT without an answer (``CommitUnknown``): finds out; its count is 1 when that transaction was committed.
+SETTLE = "SETTLE"
+
+
+class CommitUnknown(StoreUnavailable):
+    """The connection was lost before a COMMIT was answered: it may have happened. ``SETTLE`` tells."""
 
 
 class Execute(msgspec.Struct, frozen=True):
@@ -75,6 +82,10 @@ class Engine(ABC):
     name: str
     #: How this dialect spells what ``migrations`` leaves open.
     words: Mapping[str, str]
+    #: Whether it is behind a network: an opening that fails is tried again.
+    remote: bool = False
+    #: Tells this start from others, among those that may live at the same time.
+    token: int = 0
 
     @abstractmethod
     async def open(self, prepare: Callable[[], Program[T]]) -> T:
@@ -82,6 +93,15 @@ class Engine(ABC):
 
         Raises:
             PenstockError: That is not possible; nothing is left open.
+        """
+
+    @abstractmethod
+    def serve(self, node: int, lost: Callable[[StoreError], None]) -> None:
+        """Write as this start from here on, and only as long as no other start has taken over.
+
+        Args:
+            node: Its number.
+            lost: Called on the loop when another one has.
         """
 
     @abstractmethod

@@ -77,7 +77,19 @@ FOUNDATION = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (FOUNDATION,)
+LEASES = Migration(
+    version=2,
+    name="leases",
+    statements=(
+        "ALTER TABLE nodes ADD COLUMN host TEXT",
+        "ALTER TABLE nodes ADD COLUMN token {integer}",
+        "ALTER TABLE nodes ADD COLUMN lease_until {integer}",
+        "ALTER TABLE nodes ADD COLUMN lost_at {integer}",
+        "ALTER TABLE nodes ADD COLUMN commits {integer}",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (FOUNDATION, LEASES)
 
 
 def read_version(words: Mapping[str, str]) -> Generator[Step, Outcome, int | None]:

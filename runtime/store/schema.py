@@ -16,7 +16,9 @@ MIGRATIONS = Table(
     Column("applied_at", BigInteger, nullable=False),
 )
 
-#: One row per start of a serving process; its number is never used again. ``stopped_at``: when it ended in order.
+#: One row per start of a serving process; its number is never used again. ``stopped_at``: when it ended in order;
+#: ``lost_at``: when another start found it gone. ``token``: its lock at the database; ``lease_until``: by the clock of
+#: the database; ``commits``: the number of its last transaction.
 NODES = Table(
     "nodes",
     METADATA,
@@ -24,6 +26,11 @@ NODES = Table(
     Column("pid", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("stopped_at", BigInteger),
+    Column("host", Text),
+    Column("token", BigInteger),
+    Column("lease_until", BigInteger),
+    Column("lost_at", BigInteger),
+    Column("commits", BigInteger),
 )
 
 #: Who owns a domain. ``stopped_at``: when it stopped in order.

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy.engine import URL
 from typing_extensions import override
 
-from penstock.runtime.errors import ConfigError, StoreReadOnly, StoreUnavailable
+from penstock.runtime.errors import ConfigError, StoreError, StoreReadOnly, StoreUnavailable
 from penstock.runtime.store.engine import Engine, Program, Query, Report, answer
 from penstock.runtime.store.lock import FileLock
 from penstock.runtime.store.sqlite_driver import OLDEST, Driver, Options
@@ -25,6 +25,9 @@ WORDS = {
     "numbered": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "bytes": "BLOB",
     "clustered": " WITHOUT ROWID",
+    # who has the lock of the file is alone
+    "alive": "FALSE",
+    "lease_until": "NULL",
     "tables": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
 }
 #: Acknowledged means: survives the loss of power (full, extra), survives the end of the process (normal, off).
@@ -125,6 +128,10 @@ class SQLiteEngine(Engine):
             raise
 
         return prepared
+
+    @override
+    def serve(self, node: int, lost: Callable[[StoreError], None]) -> None:
+        """Do nothing: the lock of the file is held since it was opened."""
 
     @override
     def hand_over(self, program: Program[T], report: Report[T]) -> None:

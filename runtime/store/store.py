@@ -15,12 +15,13 @@ For the layers that write:
 import asyncio
 import importlib
 import os
+import socket
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 from penstock.runtime.clock import Activity
-from penstock.runtime.errors import AppError, StoreError, StoreUnavailable
-from penstock.runtime.observe import Observer, silent
+from penstock.runtime.errors import AppError, StoreError, StoreInUse, StoreUnavailable
+from penstock.runtime.observe import Observer, StoreRetried, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.engine import BEGIN, COMMIT, Engine, Program, Query, answer
@@ -30,6 +31,9 @@ from penstock.runtime.store.unit import Unit
 from penstock.runtime.store.writer import Done, Writer, WriterStatistics
 
 R = TypeVar("R")
+
+#: Seconds before the first and at most before a further try to open a store behind a network.
+FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 
 
 class Store:
@@ -65,7 +69,8 @@ class Store:
         """Open a store, bring its schema up to date, and become its serving process.
 
         Args:
-            url: ``sqlite:///file.db`` (relative) or ``sqlite:////folder/file.db`` (absolute).
+            url: ``sqlite:///file.db`` (relative), ``sqlite:////folder/file.db`` (absolute), or
+                ``postgresql+asyncpg://user:password@host/database?schema=name``.
             scheduler: Waits before a commit is tried again.
             activity: Counts what is with the writer or the reader.
             observer: Told when a commit is tried again.
@@ -78,7 +83,7 @@ class Store:
 
         Raises:
             ConfigError: The URL cannot be used.
-            StoreInUse: Another process serves the file.
+            StoreInUse: Another process serves the store.
             SchemaVersionError: It was written by a newer Penstock.
             StoreReadOnly: It cannot be written.
             StoreCorrupt: It is damaged, or no database.
@@ -102,12 +107,33 @@ class Store:
             retry_timeout=retry_timeout,
         )
         store = cls(url, engine, writer, scheduler=scheduler, activity=activity)
-        activity.leave()
-        try:
-            program = serving(engine, to_micros(now), faults) if serve else visiting(engine)
-            store.node = await engine.open(lambda: program)
-        finally:
-            activity.come_back()
+        deadline = scheduler.clock.monotonic() + retry_timeout
+        delay, tries = FIRST_DELAY, 0
+        while True:
+            activity.leave()
+            try:
+                store.node = await engine.open(
+                    lambda: (
+                        serving(engine, to_micros(now), faults, alone=lock is not False) if serve else visiting(engine)
+                    )
+                )
+            except StoreUnavailable as error:
+                # a server may still be starting; who only looks is told at once
+                if not (engine.remote and serve) or scheduler.clock.monotonic() + delay > deadline:
+                    raise
+
+                tries += 1
+                observer(StoreRetried(store=engine.name, attempt=tries, delay=delay, error=str(error)))
+            else:
+                break
+            finally:
+                activity.come_back()
+
+            await scheduler.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+        if serve:
+            engine.serve(store.node, writer.give_up)
 
         return store
 
@@ -218,15 +244,34 @@ def closed(url: str) -> StoreError:
     return StoreUnavailable(url, "it is closed")
 
 
-def serving(engine: Engine, now: int, faults: Callable[[str], None] | None) -> Program[int]:
+def serving(engine: Engine, now: int, faults: Callable[[str], None] | None, *, alone: bool) -> Program[int]:
     """Migrate, and return the number of this start."""
     yield from migrate(engine.name, engine.words, now, faults or nowhere, MIGRATIONS)
     yield BEGIN
-    yield f"INSERT INTO nodes (pid, started_at) VALUES ({os.getpid()}, {now})"
-    # inside the transaction no other start can be the newest
-    outcome = yield "SELECT max(id) FROM nodes"
+    if alone:
+        yield from replace_others(engine, now)
+
+    host = socket.gethostname().replace("'", "")
+    outcome = yield (
+        "INSERT INTO nodes (pid, started_at, host, token, lease_until) "
+        f"VALUES ({os.getpid()}, {now}, '{host}', {engine.token}, {engine.words['lease_until']}) RETURNING id"
+    )
     yield COMMIT
     return int(str(outcome.rows[0][0]))
+
+
+def replace_others(engine: Engine, now: int) -> Program[None]:
+    """Note that the starts before are over, in the transaction in which no other can be on its way.
+
+    Raises:
+        StoreInUse: One of them is not.
+    """
+    rivals = (yield f"SELECT pid, host FROM nodes WHERE {engine.words['alive']}").rows
+    if rivals:
+        pid, host = rivals[0]
+        raise StoreInUse(engine.name, f"process {pid} on {host}")
+
+    yield f"UPDATE nodes SET lost_at = {now} WHERE stopped_at IS NULL AND lost_at IS NULL"
 
 
 def leaving(node: int, now: int) -> Program[None]:

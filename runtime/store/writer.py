@@ -154,7 +154,9 @@ class Writer:
             return
 
         started = time.perf_counter()
-        group.commit = Commit(group.units, self._faults)
+        if group.commit is None or not group.commit.unknown:
+            group.commit = Commit(group.units, self._faults)
+
         # until this group is through: nothing is committed behind one that has to be tried again, or that died
         self._halted = True
         try:
@@ -245,6 +247,10 @@ class Writer:
         for group in again:
             group.trouble = None
             self._hand_over(group)
+
+    def give_up(self, error: StoreError) -> None:
+        """Fail for good: the store is another process's now."""
+        self._fail(error)
 
     def _fail(self, error: StoreError) -> None:
         """Give up: everything that waits and that still comes is answered with the error."""

@@ -1,0 +1,138 @@
+"""The lease of a serving process: an advisory lock and a date, kept on a connection and in a thread of their own.
+
+Slow user code on the event loop cannot lose the lease; a loop that hangs beyond ``STALL_LIMIT`` does. All times are the
+database's: the clock of this machine may be wrong.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+
+from penstock.runtime.errors import PenstockError, StoreError, StoreTakenOver
+from penstock.runtime.store.engine import answer
+from penstock.runtime.store.postgres_driver import TROUBLE, Connection, connect, leave
+from penstock.runtime.store.postgres_url import Options
+
+#: Seconds for which a lease is good without being renewed, between two renewals, and after trouble with one.
+LEASE, RENEWAL, RETRY = 30.0, 6.0, 1.0
+#: Seconds after which an event loop that does not answer no longer counts as serving.
+STALL_LIMIT = 60.0
+#: Microseconds since 1970, by the database's clock; and the date of a lease that is taken or renewed now.
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+UNTIL = f"{NOW} + {int(LEASE * 1_000_000)}"
+
+
+class Lease:
+    """Holds the lock of a start from ``open`` on, and renews its lease from ``serve`` on."""
+
+    def __init__(self, options: Options) -> None:
+        self.connected: bool = False
+        self._options = options
+        self._node = 0
+        self._lost: Callable[[StoreError], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._work, name="penstock-lease", daemon=True)
+        #: The thread's loop, and what wakes it before a renewal is due: the end.
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event = asyncio.Event()
+        self._last_beat = 0.0
+
+    async def open(self) -> None:
+        """Start the thread, and take the lock; raises what connecting raises."""
+        self._thread.start()
+        await self._opened
+
+    def serve(self, node: int, lost: Callable[[StoreError], None]) -> None:
+        """Renew the lease of a start from here on; ``lost`` is called on the loop when it is another one's."""
+        self._lost = lost
+        self._node = node
+
+    async def close(self) -> None:
+        """Give the lock back and end the thread."""
+        if self._thread.ident is None:
+            return
+
+        if self._own is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._own.call_soon_threadsafe(self._stopping.set)
+
+        await self._ended
+
+    # The rest runs in the thread.
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._keep())
+        finally:
+            self._tell(answer, self._ended, None, None)
+
+    async def _keep(self) -> None:
+        self._own = asyncio.get_running_loop()
+        self._last_beat = self._own.time()
+        connection: Connection | None = None
+        try:
+            connection = await self._connect()
+        except PenstockError as error:
+            self._tell(answer, self._opened, None, error)
+            return
+
+        self._tell(answer, self._opened, None, None)
+        delay = RENEWAL
+        while not await self._stop_within(delay):
+            try:
+                if connection.is_closed():
+                    self.connected = False
+                    connection = await self._connect()
+
+                if not await self._renew(connection):
+                    break
+
+                delay = RENEWAL
+            # it is tried again; what happens when it lasts too long is up to whoever wants to take over
+            except (*TROUBLE, StoreError):
+                delay = RETRY
+
+        await leave(connection)
+        self.connected = False
+
+    async def _connect(self) -> Connection:
+        connection = await connect(self._options, "lease")
+        # the session of a lost connection of ours may still hold it: then the next renewal takes it
+        await connection.execute(f"SELECT pg_try_advisory_lock({self._options.token})")
+        self.connected = True
+        return connection
+
+    async def _renew(self, connection: Connection) -> bool:
+        """Renew the lease; return whether it is still ours."""
+        own = asyncio.get_running_loop()
+        self._tell(self._beat, own)
+        if not self._node or own.time() - self._last_beat > STALL_LIMIT:
+            return True
+
+        done = await connection.execute(
+            f"UPDATE nodes SET lease_until = {UNTIL} WHERE id = {self._node} AND lost_at IS NULL"
+        )
+        if done != "UPDATE 1" and self._lost is not None:
+            self._tell(self._lost, StoreTakenOver(self._options.name))
+            return False
+
+        return True
+
+    async def _stop_within(self, seconds: float) -> bool:
+        """Wait for the end; return whether it came."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+        return self._stopping.is_set()
+
+    def _beat(self, own: asyncio.AbstractEventLoop) -> None:
+        """Note, on the app's loop, that it runs."""
+        self._last_beat = own.time()
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        # when the loop is closed there is nobody left who could be told
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *arguments)
