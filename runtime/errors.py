@@ -13,10 +13,12 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  └─ ChannelFull
     ├─ StoreError
     │  ├─ StoreUnavailable
+    │  │  └─ CommitUnknown
     │  ├─ StoreFull
     │  ├─ StoreReadOnly
     │  ├─ StoreCorrupt
     │  ├─ StoreInUse
+    │  ├─ StoreTakenOver
     │  ├─ SchemaVersionError
     │  ├─ StateIncompatible
     │  ├─ WriteConflict
@@ -148,6 +150,10 @@ class StoreUnavailable(StoreError):
         super().__init__(f"store {store} is unavailable: {reason}")
         self.store = store
         self.reason = reason
+
+
+class CommitUnknown(StoreUnavailable):
+    """The connection was lost before a commit was answered: it may have happened, and the store finds out."""
 
 
 class StoreFull(StoreError):

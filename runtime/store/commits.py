@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from itertools import chain
 
-from penstock.runtime.errors import LeaseLost, StoreError, WriteConflict
+from penstock.runtime.errors import CommitUnknown, LeaseLost, StoreError, WriteConflict
 from penstock.runtime.store.engine import (
     BEGIN,
     COMMIT,
@@ -12,7 +12,6 @@ from penstock.runtime.store.engine import (
     SAVEPOINT,
     SETTLE,
     UNDO,
-    CommitUnknown,
     Execute,
     Outcome,
     Reach,

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
-from penstock.runtime.errors import StoreError, StoreUnavailable
+from penstock.runtime.errors import StoreError
 from penstock.runtime.store.kinds import Kind, Values
 
 T = TypeVar("T")
@@ -28,10 +28,6 @@ UNDO = "ROLLBACK TO unit"
 RELEASE = "RELEASE unit"
 #: After a COMMIT without an answer (``CommitUnknown``): finds out; its count is 1 when that transaction was committed.
 SETTLE = "SETTLE"
-
-
-class CommitUnknown(StoreUnavailable):
-    """The connection was lost before a COMMIT was answered: it may have happened. ``SETTLE`` tells."""
 
 
 class Execute(msgspec.Struct, frozen=True):

@@ -10,12 +10,13 @@ from typing import TypeAlias, TypeVar, cast
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
-from sqlalchemy import bindparam, column, func, select
+from sqlalchemy import Table, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, asyncpg as dialects
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import CTE, ClauseElement
 
 from penstock.runtime.errors import (
+    CommitUnknown,
     ConfigError,
     InvariantError,
     StoreCorrupt,
@@ -32,7 +33,6 @@ from penstock.runtime.store.engine import (
     COMMIT,
     ROLLBACK,
     SETTLE,
-    CommitUnknown,
     Execute,
     Outcome,
     Program,
@@ -70,7 +70,7 @@ def compile_kind(kind: Kind) -> str:
     """Compile a kind's statement once per process."""
     statement = STATEMENTS[kind](given_table(kind.columns))
     if kind.role is Role.NUMBERED and isinstance(statement, Insert):
-        statement = statement.returning(*statement.table.primary_key.columns)
+        statement = statement.returning(*cast("Table", statement.table).primary_key)
 
     compiled = cast("SQLCompiler", statement.compile(dialect=DIALECT))
     if tuple(compiled.positiontup or ()) != kind.columns:
@@ -362,7 +362,7 @@ class Driver:
             numbers = sorted(cast("int", row[0]) for row in found)
             return Outcome(len(numbers), (), numbers)
 
-        count = int(statement.get_statusmsg().rpartition(" ")[2])
+        count = int(str(statement.get_statusmsg()).rpartition(" ")[2])
         return Outcome(count, [tuple(row) for row in found])
 
 

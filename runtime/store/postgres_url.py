@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.engine import URL
 
 from penstock.runtime.errors import ConfigError
+from penstock.runtime.urls import masked
 
 #: Where the tables are unless the URL says so: not ``public``, which is often shared and often closed.
 SCHEMA = "penstock"
@@ -42,7 +43,7 @@ def read_options(url: URL, *, synchronous: str, serve: bool) -> Options:
     Raises:
         ConfigError: It says something that we do not do.
     """
-    name = repr(url.render_as_string(hide_password=True))
+    name = repr(masked(url.render_as_string(hide_password=True)))
     if synchronous != "full":
         raise ConfigError(
             f"store {name}: synchronous={synchronous!r} is for SQLite; on PostgreSQL every commit is durable: "

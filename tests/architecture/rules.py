@@ -26,6 +26,7 @@ MAY_IMPORT = {
 EVERYWHERE = {"anyio", "msgspec", "typing_extensions"}
 #: The file or folder that alone imports a library: what we use of it can be seen, and exchanged, in one place.
 ONE_IMPORTER = {
+    "asyncpg": ("runtime/store/",),
     "cyclopts": ("penstock/cli/",),
     "prometheus_client": ("runtime/metrics.py",),
     "psutil": ("penstock/demo/readings.py",),
@@ -58,6 +59,7 @@ TIME = {
 READS_TIME = {
     "runtime/clock.py": "it is the clock",
     "runtime/scheduler.py": "it waits for the clock, on behalf of everyone",
+    "runtime/store/postgres_lease.py": "a lease is kept in real time, in a thread of its own, whatever the loop does",
 }
 #: Names that measure how long something took. A duration never decides anything.
 STOPWATCHES = {"time.perf_counter", "time.perf_counter_ns", "time.process_time", "time.thread_time"}
@@ -91,6 +93,8 @@ CATCHES_ALL = {
     "runtime/foreign.py": "printing what user code raised runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
+    "runtime/store/postgres.py": "whatever ends a job must be reported: somebody waits for it",
+    "runtime/store/postgres_driver.py": "whatever a step raises goes into the program, which knows what it means",
     "runtime/store/sqlite.py": "whatever ends a job in a thread must reach the loop, where somebody waits for it",
     "runtime/supervise.py": "what it supervises is user code",
     "runtime/threads.py": "a thread is a bridge: whatever a function raises goes to who waits for it",
