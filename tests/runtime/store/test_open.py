@@ -74,7 +74,7 @@ async def test_how_a_file_is_opened_is_no_part_of_its_name(open_store: OpenStore
 @sqlite_only
 async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
     with pytest.raises(ConfigError) as caught:
-        await open_store(url="postgresql://user:secret@host/db")
+        await open_store(url="postgresql+psycopg://user:secret@host/db")
 
     assert "secret" not in str(caught.value)
 
