@@ -4,7 +4,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
@@ -12,7 +11,7 @@ import pytest
 
 from tests.postgres import Row, databases, is_postgres
 
-DIALECTS = ("sqlite", "postgres") if find_spec("penstock.runtime.store.postgres") else ("sqlite",)
+DIALECTS = ("sqlite", "postgres")
 #: For tests whose stores come from ``new_stores`` or ``store_url``, and of whose facts only one database has any.
 sqlite_only = pytest.mark.parametrize("new_stores", ["sqlite"], indirect=True)
 postgres_only = pytest.mark.parametrize("new_stores", ["postgres"], indirect=True)

@@ -25,7 +25,7 @@ LITTLE_ROOM_BYTES = 512 * 1024**2
 FIRST_YEAR = 2026
 LIBRARIES = ("penstock", "msgspec", "sqlalchemy", "anyio", "cyclopts", "rich", "prometheus-client")
 #: Extra: the library that it brings, as it is imported.
-EXTRAS = {"demo": "psutil"}
+EXTRAS = {"demo": "psutil", "postgres": "asyncpg"}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,25 +33,30 @@ def read(url: str, query: Callable[[Store], Awaitable[T]]) -> T:
         ConfigError: The URL cannot be used, or there is no such folder.
         StoreError: The store is not there or cannot be read. It is never created, migrated or changed.
     """
-    # absolute, because the working directory is not asked for on an event loop
-    file = f"{SQLITE}{file_of(url)}"
+    chosen = for_reading(url)
 
     async def ask() -> T:
-        async with reading(file) as store:
+        async with reading(chosen) as store:
             return await query(store)
 
     return anyio.run(ask)
 
 
+def for_reading(url: str) -> str:
+    """Return the URL by which a store is only read.
+
+    ``mode=ro`` keeps a file as it is that was named by mistake: otherwise opening makes it a WAL database. The path is
+    absolute, because the working directory is not asked for on an event loop.
+    """
+    return f"{SQLITE}{file_of(url)}?mode=ro" if url.startswith(SQLITE) else url
+
+
 @asynccontextmanager
 async def reading(url: str) -> AsyncGenerator[Store]:
-    """Open a store for reading.
-
-    ``mode=ro`` keeps a file as it is that was named by mistake: otherwise opening makes it a WAL database.
-    """
+    """Open a store beside whoever serves it."""
     scheduler = Scheduler(SystemClock(), on_error=lambda error: complain(f"penstock: {error}"))
     try:
-        store = await Store.open(f"{url}?mode=ro", scheduler=scheduler, activity=Activity(), serve=False)
+        store = await Store.open(url, scheduler=scheduler, activity=Activity(), serve=False)
         try:
             yield store
         finally:

@@ -52,7 +52,7 @@ def test_text_has_a_line_for_each_setting(penstock: Penstock) -> None:
 def test_passwords_are_not_shown(penstock: Penstock) -> None:
     for words in ((), ("--json",)):
         outcome = penstock("config", "show", "--store", "postgresql+asyncpg://me:secret@host/market", *words)
-        assert "me:***@host" in outcome.err
+        assert "me:***@host" in outcome.out
         assert "secret" not in outcome.out + outcome.err
 
 

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from penstock.cli import doctor
+from penstock.runtime.store.migrations import MIGRATIONS
 from penstock.runtime.store.store import Store
 from tests.architecture.source import SETTINGS
 from tests.cli.conftest import Outcome, Penstock
@@ -39,7 +40,7 @@ def test_healthy_store_has_no_problem(store: Path, penstock: Penstock) -> None:
     assert found["runs"]["value"] == "1 completed, 1 running"
     assert found["served by"]["value"] == "nobody"
     assert found["dead letters"]["value"] == "0"
-    assert "schema version 1" in str(found["store"]["value"])
+    assert f"schema version {MIGRATIONS[-1].version}" in str(found["store"]["value"])
     assert found["configuration"]["value"] == "store sqlite:///penstock.db, synchronous=full"
 
 
