@@ -1,7 +1,5 @@
 """Accumulators whose function waits."""
 
-from pathlib import Path
-
 import anyio
 import pytest
 
@@ -25,14 +23,14 @@ def slow(seconds: float = 1.0, **options: object) -> AnyAccumulator:
 WORLDS: list[World] = []
 
 
-def make_world(folder: Path, accumulator: AnyAccumulator, graph: Graph) -> World:
+def make_world(folder: str, accumulator: AnyAccumulator, graph: Graph) -> World:
     WORLDS.append(World(folder, [Reactor("r", [accumulator])], [graph], checkpoint_interval=0.1))
     return WORLDS[-1]
 
 
-async def test_events_are_processed_one_at_a_time_and_in_order(tmp_path: Path) -> None:
+async def test_events_are_processed_one_at_a_time_and_in_order(store_url: str) -> None:
     graph = Graph()
-    async with make_world(tmp_path, slow(), graph) as world:
+    async with make_world(store_url, slow(), graph) as world:
         world.offer("slow", 1.0, 2.0, 5.0, 4.0)
         await world.advance(1.5)
         assert [inputs["slow"] for inputs in graph.inputs] == [1.0]
@@ -43,9 +41,9 @@ async def test_events_are_processed_one_at_a_time_and_in_order(tmp_path: Path) -
     assert (statistics.events, statistics.boundaries, statistics.filtered) == (4, 3, 1)
 
 
-async def test_one_that_fails_is_kept_aside(tmp_path: Path) -> None:
+async def test_one_that_fails_is_kept_aside(store_url: str) -> None:
     graph = Graph()
-    async with make_world(tmp_path, slow(0.1), graph) as world:
+    async with make_world(store_url, slow(0.1), graph) as world:
         world.accumulator("slow").accept(0.0)
         world.accumulator("slow").accept("text")
         world.accumulator("slow").accept(2.0)
@@ -55,7 +53,7 @@ async def test_one_that_fails_is_kept_aside(tmp_path: Path) -> None:
     assert graph.inputs == [{"slow": 0.5}]
 
 
-async def test_what_is_queued_when_the_process_dies_comes_again(tmp_path: Path) -> None:
+async def test_what_is_queued_when_the_process_dies_comes_again(store_url: str) -> None:
     source = ScriptedSource([1.0, 2.0, 4.0])
 
     @stream_accumulator(source)
@@ -64,7 +62,7 @@ async def test_what_is_queued_when_the_process_dies_comes_again(tmp_path: Path) 
         return event
 
     graph = Graph(effect=lambda firing: str(firing.inputs["slow"]))
-    async with make_world(tmp_path, slow, graph) as world:
+    async with make_world(store_url, slow, graph) as world:
         await world.advance(1.5)
         await world.restart()
         await world.advance(5.0)
@@ -73,9 +71,9 @@ async def test_what_is_queued_when_the_process_dies_comes_again(tmp_path: Path) 
     assert source.consumed == [1.0, 2.0, 4.0, 2.0, 4.0]
 
 
-async def test_a_durable_event_is_consumed_when_it_is_processed(tmp_path: Path) -> None:
+async def test_a_durable_event_is_consumed_when_it_is_processed(store_url: str) -> None:
     graph = Graph(effect=lambda firing: str(firing.inputs["slow"]))
-    async with make_world(tmp_path, slow(durable=True), graph) as world:
+    async with make_world(store_url, slow(durable=True), graph) as world:
         await world.accumulator("slow").push(1.0)
         await world.accumulator("slow").push(2.0)
         await world.advance(1.5)
@@ -84,9 +82,9 @@ async def test_a_durable_event_is_consumed_when_it_is_processed(tmp_path: Path) 
         assert await world.effects() == ["1.0", "0.5"]
 
 
-async def test_the_queue_is_bounded(tmp_path: Path) -> None:
+async def test_the_queue_is_bounded(store_url: str) -> None:
     graph = Graph()
-    async with make_world(tmp_path, slow(capacity=2), graph) as world:
+    async with make_world(store_url, slow(capacity=2), graph) as world:
         world.offer("slow", 1.0, 2.0)
         assert not world.accumulator("slow").offer(4.0)
         async with anyio.create_task_group() as group:
@@ -96,16 +94,16 @@ async def test_the_queue_is_bounded(tmp_path: Path) -> None:
     assert [inputs["slow"] for inputs in graph.inputs] == [1.0, 0.5, 0.25]
 
 
-async def test_a_full_queue_refuses(tmp_path: Path) -> None:
-    async with make_world(tmp_path, slow(capacity=2, overflow="reject"), Graph()) as world:
+async def test_a_full_queue_refuses(store_url: str) -> None:
+    async with make_world(store_url, slow(capacity=2, overflow="reject"), Graph()) as world:
         world.offer("slow", 1.0, 2.0)
         with pytest.raises(ChannelFull):
             world.accumulator("slow").offer(4.0)
 
 
-async def test_a_full_queue_drops_the_oldest(tmp_path: Path) -> None:
+async def test_a_full_queue_drops_the_oldest(store_url: str) -> None:
     graph = Graph()
-    async with make_world(tmp_path, slow(capacity=2, overflow="drop_oldest"), graph) as world:
+    async with make_world(store_url, slow(capacity=2, overflow="drop_oldest"), graph) as world:
         world.offer("slow", 1.0, 2.0, 4.0, 8.0)
         await world.advance(10.0)
         assert world.accumulator("slow").statistics().overflowed == 2
@@ -113,9 +111,9 @@ async def test_a_full_queue_drops_the_oldest(tmp_path: Path) -> None:
     assert [inputs["slow"] for inputs in graph.inputs] == [1.0, 0.125]
 
 
-async def test_a_stop_waits_for_what_is_queued(tmp_path: Path) -> None:
+async def test_a_stop_waits_for_what_is_queued(store_url: str) -> None:
     graph = Graph()
-    async with make_world(tmp_path, slow(), graph) as world:
+    async with make_world(store_url, slow(), graph) as world:
         world.offer("slow", 1.0, 2.0)
 
     assert world.reactor.state() == {None: {"slow": 0.5}}

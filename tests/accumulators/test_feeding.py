@@ -1,7 +1,5 @@
 """Polls and sources."""
 
-from pathlib import Path
-
 import anyio
 
 from penstock.accumulators.polling import polling_accumulator
@@ -37,9 +35,9 @@ def polled(asked: Asked, interval: float = 1.0, **options: bool) -> Reactor:
     return Reactor("r", [rate])
 
 
-async def test_a_poll_is_made_at_once_and_then_at_every_interval(tmp_path: Path) -> None:
+async def test_a_poll_is_made_at_once_and_then_at_every_interval(store_url: str) -> None:
     asked, graph = Asked(1.0, None, 2.0), Graph()
-    async with World(tmp_path, [polled(asked)], [graph]) as world:
+    async with World(store_url, [polled(asked)], [graph]) as world:
         await world.advance()
         assert asked.polls == 1
         await world.advance(2.5)
@@ -50,9 +48,9 @@ async def test_a_poll_is_made_at_once_and_then_at_every_interval(tmp_path: Path)
     assert graph.inputs == [{"rate": 1.0}, {"rate": 2.0}]
 
 
-async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(tmp_path: Path) -> None:
+async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [polled(Asked(1.0))], [graph]) as world:
+    async with World(store_url, [polled(Asked(1.0))], [graph]) as world:
         await world.advance(0.5)
         await world.restart(crash=False)
         assert len(graph.firings) == 1
@@ -61,7 +59,7 @@ async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(tm
     assert graph.inputs[-1] == {"rate": 1.0}
 
 
-async def test_ticks_that_are_missed_during_a_slow_poll_are_skipped(tmp_path: Path) -> None:
+async def test_ticks_that_are_missed_during_a_slow_poll_are_skipped(store_url: str) -> None:
     begun: list[float] = []
 
     @polling_accumulator(1.0)
@@ -70,15 +68,15 @@ async def test_ticks_that_are_missed_during_a_slow_poll_are_skipped(tmp_path: Pa
         await world.scheduler.sleep(2.5)
         return 1.0
 
-    async with World(tmp_path, [Reactor("r", [slow])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [slow])], [Graph()]) as world:
         await world.advance(7.0)
 
     assert begun == [0.0, 3.0, 6.0]
 
 
-async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(tmp_path: Path) -> None:
+async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(store_url: str) -> None:
     asked = Asked(*(ValueError("no answer"),) * 3, 5.0)
-    async with World(tmp_path, [polled(asked, 0.1)], [Graph()]) as world:
+    async with World(store_url, [polled(asked, 0.1)], [Graph()]) as world:
         await world.advance()
         statistics = world.accumulator("rate").statistics()
         assert (statistics.health, statistics.error) == ("disconnected", "ValueError: no answer")
@@ -91,17 +89,17 @@ async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(tmp_p
     assert len(world.facts(PartRestarted)) == 3
 
 
-async def test_a_value_may_be_pushed_into_a_polling_accumulator(tmp_path: Path) -> None:
+async def test_a_value_may_be_pushed_into_a_polling_accumulator(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [polled(Asked())], [graph]) as world:
+    async with World(store_url, [polled(Asked())], [graph]) as world:
         await world.accumulator("rate").push(b"7.5")
 
     assert graph.inputs == [{"rate": 7.5}]
 
 
-async def test_a_durable_answer_is_journalled_before_it_is_applied(tmp_path: Path) -> None:
+async def test_a_durable_answer_is_journalled_before_it_is_applied(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [polled(Asked(1.0), durable=True)], [graph], checkpoint_interval=100.0) as world:
+    async with World(store_url, [polled(Asked(1.0), durable=True)], [graph], checkpoint_interval=100.0) as world:
         await world.advance(0.5)
         await world.restart()
         await world.advance(0.5)
@@ -109,9 +107,9 @@ async def test_a_durable_answer_is_journalled_before_it_is_applied(tmp_path: Pat
     assert graph.inputs == [{"rate": 1.0}, {"rate": 1.0}]
 
 
-async def test_polls_are_skipped_while_the_outbox_is_full(tmp_path: Path) -> None:
+async def test_polls_are_skipped_while_the_outbox_is_full(store_url: str) -> None:
     asked = Asked(*map(float, range(100)))
-    async with World(tmp_path, [polled(asked)], [Graph()], checkpoint_interval=100.0) as world:
+    async with World(store_url, [polled(asked)], [Graph()], checkpoint_interval=100.0) as world:
         await world.advance()
         world.domain.gate.close()
         await world.advance(3.5)
@@ -121,7 +119,7 @@ async def test_polls_are_skipped_while_the_outbox_is_full(tmp_path: Path) -> Non
         assert asked.polls == 2
 
 
-async def test_a_source_that_ends_is_ended_and_one_that_crashes_starts_again(tmp_path: Path) -> None:
+async def test_a_source_that_ends_is_ended_and_one_that_crashes_starts_again(store_url: str) -> None:
     source = ScriptedSource([1.0, Crash("cable"), 2.0, End()])
 
     @stream_accumulator(source)
@@ -129,7 +127,7 @@ async def test_a_source_that_ends_is_ended_and_one_that_crashes_starts_again(tmp
         return event
 
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [lines])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [lines])], [graph]) as world:
         await world.advance(0.1)
         statistics = world.accumulator("lines").statistics()
         assert (statistics.health, statistics.error) == ("disconnected", "Crash: cable")
@@ -140,14 +138,14 @@ async def test_a_source_that_ends_is_ended_and_one_that_crashes_starts_again(tmp
     assert source.starts == 2
 
 
-async def test_a_source_waits_while_the_outbox_is_full(tmp_path: Path) -> None:
+async def test_a_source_waits_while_the_outbox_is_full(store_url: str) -> None:
     source = ScriptedSource(map(float, range(10)))
 
     @stream_accumulator(source)
     def lines(event: float) -> float:
         return event
 
-    async with World(tmp_path, [Reactor("r", [lines])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [lines])], [Graph()]) as world:
         world.domain.gate.close()
         await world.advance(0.1)
         before = len(source.consumed)
@@ -158,7 +156,7 @@ async def test_a_source_waits_while_the_outbox_is_full(tmp_path: Path) -> None:
         assert len(source.consumed) == 10
 
 
-async def test_other_tasks_have_their_turn_beside_a_source_that_never_waits(tmp_path: Path) -> None:
+async def test_other_tasks_have_their_turn_beside_a_source_that_never_waits(store_url: str) -> None:
     class Flood:
         name = "flood"
 
@@ -173,7 +171,7 @@ async def test_other_tasks_have_their_turn_beside_a_source_that_never_waits(tmp_
     def lines(event: float) -> float:
         return event
 
-    async with World(tmp_path, [Reactor("r", [lines])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [lines])], [Graph()]) as world:
         for turn in range(5):
             turns.append(turn)
             await anyio.lowlevel.checkpoint()

@@ -1,7 +1,5 @@
 """What becomes of events: accepted, dropped, refused, kept aside."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -39,9 +37,9 @@ def liar(event: float) -> float:
     return "text"  # type: ignore[return-value]
 
 
-async def test_the_function_is_applied_to_what_comes_in(tmp_path: Path) -> None:
+async def test_the_function_is_applied_to_what_comes_in(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [doubled])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [doubled])], [graph]) as world:
         await world.accumulator("doubled").push(1.5)
         world.offer("doubled", 4)
 
@@ -49,17 +47,17 @@ async def test_the_function_is_applied_to_what_comes_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("payload", [Book(1.0, 2.0), {"bid": 1.0, "ask": 2.0}, b'{"bid": 1, "ask": 2}'])
-async def test_events_are_converted_at_the_edge(tmp_path: Path, payload: object) -> None:
+async def test_events_are_converted_at_the_edge(store_url: str, payload: object) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [books])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [books])], [graph]) as world:
         await world.accumulator("books").push(payload)
 
     assert graph.inputs == [{"books": Book(1.0, 2.0)}]
 
 
-async def test_none_drops_the_event_and_the_drop_is_counted(tmp_path: Path) -> None:
+async def test_none_drops_the_event_and_the_drop_is_counted(store_url: str) -> None:
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [books])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [books])], [graph]) as world:
         world.offer("books", Book(2.0, 1.0), Book(1.0, 2.0))
         statistics = world.accumulator("books").statistics()
 
@@ -67,8 +65,8 @@ async def test_none_drops_the_event_and_the_drop_is_counted(tmp_path: Path) -> N
     assert graph.inputs == [{"books": Book(1.0, 2.0)}]
 
 
-async def test_a_pushed_event_of_a_wrong_type_is_refused(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [books])]) as world:
+async def test_a_pushed_event_of_a_wrong_type_is_refused(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [books])]) as world:
         with pytest.raises(DecodeError, match="'books' expects Book"):
             await world.accumulator("books").push({"bid": "high"})
 
@@ -88,9 +86,9 @@ async def test_a_pushed_event_of_a_wrong_type_is_refused(tmp_path: Path) -> None
     ],
 )
 async def test_a_bad_event_of_a_source_is_kept_aside_and_the_next_is_processed(
-    tmp_path: Path, name: str, payload: object, reason: str, kept: bytes
+    store_url: str, name: str, payload: object, reason: str, kept: bytes
 ) -> None:
-    async with World(tmp_path, [Reactor("r", [books, inverse, liar])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [books, inverse, liar])], [Graph()]) as world:
         world.accumulator(name).accept(payload, position=7, partition="p")
         world.accumulator(name).accept({"bid": 1.0, "ask": 2.0} if name == "books" else 2.0)
         await world.advance()
@@ -102,38 +100,38 @@ async def test_a_bad_event_of_a_source_is_kept_aside_and_the_next_is_processed(
     assert statistics.undecodable + statistics.failed == (2 if name == "liar" else 1)
 
 
-async def test_the_old_state_stays_when_the_function_fails(tmp_path: Path) -> None:
+async def test_the_old_state_stays_when_the_function_fails(store_url: str) -> None:
     source = ScriptedSource([1.0, 0.0, 2.0])
 
     @stream_accumulator(source, state=0.0)
     def total(event: float, state: float) -> tuple[float, float | None]:
         return state + event, 1 / event
 
-    async with World(tmp_path, [Reactor("r", [total])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [total])], [Graph()]) as world:
         await world.advance()
         assert world.accumulator("total").state == 3.0
         assert world.accumulator("total").positions == {"": 2}
 
 
-async def test_the_state_does_not_change_when_the_value_is_wrong(tmp_path: Path) -> None:
+async def test_the_state_does_not_change_when_the_value_is_wrong(store_url: str) -> None:
     @stream_accumulator(ScriptedSource([1.0]), state=0.0)
     def total(event: float, state: float) -> tuple[float, float | None]:
         return state + event, "text"  # type: ignore[return-value]
 
-    async with World(tmp_path, [Reactor("r", [total])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [total])], [Graph()]) as world:
         await world.advance()
         assert world.accumulator("total").state == 0.0
         assert [letter.reason for letter in await world.letters()] == ["process"]
 
 
-async def test_boundaries_are_numbered_across_restarts(tmp_path: Path) -> None:
-    async with World(tmp_path, [Reactor("r", [doubled])], [Graph()]) as world:
+async def test_boundaries_are_numbered_across_restarts(store_url: str) -> None:
+    async with World(store_url, [Reactor("r", [doubled])], [Graph()]) as world:
         world.offer("doubled", 1.0, 2.0)
         await world.restart(crash=False)
         assert world.accumulator("doubled").sequence == 2
 
 
-async def test_a_push_or_offer_from_inside_a_firing_is_refused_and_names_the_way(tmp_path: Path) -> None:
+async def test_a_push_or_offer_from_inside_a_firing_is_refused_and_names_the_way(store_url: str) -> None:
     refused: list[str] = []
 
     def push(_: Firing) -> None:
@@ -146,7 +144,7 @@ async def test_a_push_or_offer_from_inside_a_firing_is_refused_and_names_the_way
 
             refused.append(str(caught.value))
 
-    async with World(tmp_path, [Reactor("r", [doubled])], [Graph(seconds=0.1, before=push)]) as world:
+    async with World(store_url, [Reactor("r", [doubled])], [Graph(seconds=0.1, before=push)]) as world:
         world.offer("doubled", 1.0)
         await world.advance(1.0)
 
@@ -154,7 +152,7 @@ async def test_a_push_or_offer_from_inside_a_firing_is_refused_and_names_the_way
     assert all("starts=" in message for message in refused)
 
 
-async def test_too_many_waiting_pushes_are_refused_or_wait(tmp_path: Path) -> None:
+async def test_too_many_waiting_pushes_are_refused_or_wait(store_url: str) -> None:
     @passthrough_accumulator(durable=True, overflow="reject", capacity=1)
     def strict(event: float) -> float:
         return event
@@ -164,7 +162,7 @@ async def test_too_many_waiting_pushes_are_refused_or_wait(tmp_path: Path) -> No
         return event
 
     graph = Graph()
-    async with World(tmp_path, [Reactor("r", [strict, patient])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [strict, patient])], [graph]) as world:
         import anyio
 
         async with anyio.create_task_group() as group:
@@ -180,7 +178,7 @@ async def test_too_many_waiting_pushes_are_refused_or_wait(tmp_path: Path) -> No
     assert [inputs["patient"] for inputs in graph.inputs[1:]] == [1.0, 2.0, 3.0]
 
 
-async def test_state_that_cannot_be_stored_keeps_the_last_one_and_moves_the_position(tmp_path: Path) -> None:
+async def test_state_that_cannot_be_stored_keeps_the_last_one_and_moves_the_position(store_url: str) -> None:
     class Box(msgspec.Struct):
         value: object
 
@@ -188,7 +186,7 @@ async def test_state_that_cannot_be_stored_keeps_the_last_one_and_moves_the_posi
     def boxed(event: int, state: Box) -> tuple[Box, int | None]:
         return Box(event if event == 1 else print), event
 
-    async with World(tmp_path, [Reactor("r", [boxed])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [boxed])], [Graph()]) as world:
         await world.advance(2.0)
         assert [letter.reason for letter in await world.letters()] == ["encode"]
         assert world.domain.statistics().left_out == 1
@@ -196,12 +194,12 @@ async def test_state_that_cannot_be_stored_keeps_the_last_one_and_moves_the_posi
         assert world.accumulator("boxed").positions == {"": 1}
 
 
-async def test_a_failed_journal_leaves_the_accumulator_usable(tmp_path: Path) -> None:
+async def test_a_failed_journal_leaves_the_accumulator_usable(store_url: str) -> None:
     @passthrough_accumulator(durable=True)
     def kept(event: float) -> float:
         return event
 
-    async with World(tmp_path, [Reactor("r", [kept])], [Graph()]) as world:
+    async with World(store_url, [Reactor("r", [kept])], [Graph()]) as world:
         world.faults.fail("push: before commit", error=WriteConflict("push", "scripted"))
         with pytest.raises(WriteConflict):
             await world.accumulator("kept").push(1.0)

@@ -4,7 +4,6 @@ import asyncio
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -60,7 +59,7 @@ class ReactorMachine(RuleBasedStateMachine):
             graph.before = self.note(graph)
 
         reactor = Reactor("r", [orders], key="symbol")
-        self.world = World(Path(self.folder.name), [reactor], [quick, second], outbox_limit=limit)
+        self.world = World(f"sqlite:///{self.folder.name}/store.db", [reactor], [quick, second], outbox_limit=limit)
         self.runner.run(self.world.start())
 
     @staticmethod
