@@ -179,8 +179,15 @@ class PostgresServer:
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         command = [binaries() / "postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as log:
+            # a session of its own: Ctrl-C is for the tests, which end the server
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **self._identity
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                **self._identity,
             )
 
         self._watched(self.process)
@@ -272,7 +279,9 @@ class PostgresServer:
 
         if process is not None:
             command = ["sh", "-c", WATCH, str(process.pid), self.folder]
-            self._watch = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", **self._identity)
+            self._watch = subprocess.Popen(
+                command, stdin=subprocess.PIPE, cwd="/", start_new_session=True, **self._identity
+            )
 
 
 class Aside:
