@@ -6,6 +6,6 @@ to the one writer, which commits all that waits as one transaction: ``writer`` (
 ``commits`` (what happens in the transaction), ``groups`` (how many units share few statements).
 
 ``engine`` is the seam behind which databases differ. Behind it, and imported only when a store is opened: ``dialects``,
-``sqlite``, ``sqlite_driver`` and the SQL (``schema``, ``statements``, ``domain_statements``, ``run_statements``,
-``queries``).
+``sqlite`` and ``postgres`` with their drivers, ``postgres_lease`` (who serves the schema of a server) and the SQL
+(``schema``, ``statements``, ``domain_statements``, ``run_statements``, ``queries``).
 """

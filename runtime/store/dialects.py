@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 from penstock.runtime.errors import ConfigError
 from penstock.runtime.store.engine import Engine
 from penstock.runtime.store.sqlite import SQLiteEngine, read_options
+from penstock.runtime.urls import masked
 
 #: What a URL may begin with: the database, and the driver, which there is one of.
 DRIVERS = {"sqlite", "postgresql", "postgresql+asyncpg"}
@@ -54,11 +55,11 @@ def parse_url(text: str) -> URL:
     )
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigError(f"store {text!r} is not a URL: {accepted}") from error
+    except (ArgumentError, ValueError):
+        # without the cause: its text holds the password
+        raise ConfigError(f"store {masked(text)!r} is not a URL: {accepted}") from None
 
     if url.drivername not in DRIVERS:
-        shown = url.render_as_string(hide_password=True)
-        raise ConfigError(f"store {shown!r} is none that Penstock knows, or names another driver: {accepted}")
+        raise ConfigError(f"store {masked(text)!r} is none that Penstock knows, or names another driver: {accepted}")
 
     return url

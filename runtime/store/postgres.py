@@ -58,7 +58,7 @@ class Readers:
                     if last:
                         raise
                 finally:
-                    await self.give_back(connection)
+                    self.give_back(connection)
 
         raise AssertionError
 
@@ -75,7 +75,7 @@ class Readers:
         self.open += 1
         return connection
 
-    async def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Let others use a connection."""
         self._free.append(connection)
 
@@ -117,7 +117,7 @@ class PostgresEngine(Engine):
         try:
             connection = await self._driver.open()
             reader = await self._readers.take()
-            await self._readers.give_back(reader)
+            self._readers.give_back(reader)
             await self._check(connection, reader)
             if self._options.serve:
                 self._lease = Lease(self._options)

@@ -122,7 +122,9 @@ ROW_FAULTS = ("22", "23", "54")
 #: Another one made the same schema in the same moment.
 SAME = (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError)
 #: What the driver raises.
-TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+#: The first version in which all is there that we ask of a server.
+OLDEST = 14
 
 
 def translate(store: str, error: Exception, doing: str) -> StoreError | ConfigError:
@@ -137,11 +139,6 @@ def translate(store: str, error: Exception, doing: str) -> StoreError | ConfigEr
 
     # the driver itself refuses a value; its other errors are about connections that are gone
     return WriteConflict(doing, reason) if isinstance(error, ValueError) else StoreUnavailable(store, reason)
-
-
-def is_gone(connection: Connection, error: BaseException) -> bool:
-    """Tell whether a step ended because the connection did, so that nobody knows what the server has done."""
-    return isinstance(error, OSError | TimeoutError) or connection.is_closed()
 
 
 # -- connections ---------------------------------------------------------------------------------------------
@@ -172,9 +169,14 @@ async def connect(options: Options, role: str, settings: Mapping[str, str] | Non
         connection.terminate()
         raise translate(options.name, error, "connecting") from error
 
-    if path != options.schema:
+    version = connection.get_server_version()
+    if path != options.schema or version.major < OLDEST:
         connection.terminate()
-        raise ConfigError(f"store {options.name}: the server, or a pooler before it, ignores search_path")
+        raise ConfigError(
+            f"store {options.name}: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed"
+            if version.major < OLDEST
+            else f"store {options.name}: the server, or a pooler before it, ignores search_path"
+        )
 
     return connection
 
@@ -249,10 +251,9 @@ class Driver:
         except StopIteration as end:
             return cast("T", end.value)
         finally:
-            connection = self._connection
-            if connection is not None and not connection.is_closed() and connection.is_in_transaction():
+            if self._in_transaction():
                 with contextlib.suppress(*TROUBLE):
-                    await connection.execute(ROLLBACK)
+                    await self._current().execute(ROLLBACK)
 
     async def _do(self, step: Step) -> Outcome:
         """Do a step.
@@ -270,11 +271,12 @@ class Driver:
             step.hook(step.point)
             return Outcome()
         except TROUBLE as error:
-            if isinstance(error, TimeoutError) and self._connection is not None:
-                self._connection.terminate()  # its answer may still come, and would be taken for another one's
+            trouble = translate(self._options.name, error, step.kind.name if isinstance(step, Execute) else str(step))
+            if isinstance(trouble, StoreUnavailable) and self._connection is not None:
+                # nobody knows what state it is in: an answer may still come, and would be taken for another one's
+                self._connection.terminate()
 
-            doing = step.kind.name if isinstance(step, Execute) else str(step)
-            raise translate(self._options.name, error, doing) from error
+            raise trouble from error
 
     async def _run(self, text: str) -> Outcome:
         if text == BEGIN:
@@ -283,18 +285,28 @@ class Driver:
         if text == SETTLE:
             return Outcome(count=await self._settle())
 
-        connection = await self.open() if self._connection is None else self._connection
-        if text == ROLLBACK:
-            if connection.is_closed() or not connection.is_in_transaction():
-                return Outcome()
-        elif text == COMMIT:
-            return await self._commit(connection)
+        if text == ROLLBACK and not self._in_transaction():
+            return Outcome()  # the server has rolled back what it had of a lost connection
 
-        if text.startswith("SELECT") or "RETURNING" in text:
-            return Outcome(rows=[tuple(row) for row in await connection.fetch(text)])
+        if text == COMMIT:
+            return await self._commit()
 
-        await connection.execute(text)
-        return Outcome()
+        return Outcome(rows=[tuple(row) for row in await self._current().fetch(text)])
+
+    def _in_transaction(self) -> bool:
+        connection = self._connection
+        return connection is not None and not connection.is_closed() and connection.is_in_transaction()
+
+    def _current(self) -> Connection:
+        """Return the connection of the transaction: another one would write outside of it.
+
+        Raises:
+            StoreUnavailable: It is lost.
+        """
+        if self._connection is None or self._connection.is_closed():
+            raise StoreUnavailable(self._options.name, "the connection was lost")
+
+        return self._connection
 
     async def _begin(self) -> Outcome:
         connection = await self.open()
@@ -317,15 +329,14 @@ class Driver:
 
         return Outcome()
 
-    async def _commit(self, connection: Connection) -> Outcome:
+    async def _commit(self) -> Outcome:
+        connection = self._current()
         try:
             done = await connection.execute(COMMIT)
         except TROUBLE as error:
-            if is_gone(connection, error):
-                connection.terminate()
-                raise CommitUnknown(self._options.name, str(error) or type(error).__name__) from error
-
-            raise
+            # whatever the server says: it may say so after the commit, when it is being stopped
+            connection.terminate()
+            raise CommitUnknown(self._options.name, str(error) or type(error).__name__) from error
 
         if done != COMMIT:
             raise InvariantError(f"COMMIT was answered with {done}")
@@ -350,8 +361,7 @@ class Driver:
         kind = step.kind
         statement = self._statements.get(kind)
         if statement is None:
-            connection = await self.open()
-            statement = self._statements[kind] = await connection.prepare(compile_kind(kind))
+            statement = self._statements[kind] = await self._current().prepare(compile_kind(kind))
 
         found = await statement.fetch(*columns_of(step.rows))
         if kind.role is Role.GUARD and found:

@@ -30,6 +30,7 @@ class Lease:
         self.connected: bool = False
         self._options = options
         self._node = 0
+        self._locked = False
         self._lost: Callable[[StoreError], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -75,7 +76,7 @@ class Lease:
         connection: Connection | None = None
         try:
             connection = await self._connect()
-        except PenstockError as error:
+        except BaseException as error:  # noqa: BLE001  # the one who opens waits for it
             self._tell(answer, self._opened, None, error)
             return
 
@@ -86,13 +87,16 @@ class Lease:
                 if connection.is_closed():
                     self.connected = False
                     connection = await self._connect()
+                elif not self._locked:
+                    await self._lock(connection)
 
                 if not await self._renew(connection):
                     break
 
                 delay = RENEWAL
             # it is tried again; what happens when it lasts too long is up to whoever wants to take over
-            except (*TROUBLE, StoreError):
+            except (*TROUBLE, PenstockError):
+                connection.terminate()
                 delay = RETRY
 
         await leave(connection)
@@ -100,10 +104,13 @@ class Lease:
 
     async def _connect(self) -> Connection:
         connection = await connect(self._options, "lease")
-        # the session of a lost connection of ours may still hold it: then the next renewal takes it
-        await connection.execute(f"SELECT pg_try_advisory_lock({self._options.token})")
+        await self._lock(connection)
         self.connected = True
         return connection
+
+    async def _lock(self, connection: Connection) -> None:
+        """Take the lock, unless the session of a lost connection of ours still holds it: then it is tried again."""
+        self._locked = bool(await connection.fetchval(f"SELECT pg_try_advisory_lock({self._options.token})"))
 
     async def _renew(self, connection: Connection) -> bool:
         """Renew the lease; return whether it is still ours."""

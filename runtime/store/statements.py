@@ -1,8 +1,9 @@
 """What the statements of the writer are made of: ``domain_statements`` and ``run_statements``.
 
 Each is a statement over a table ``given`` of rows, and belongs to a kind; the kind's comment tells which race it closes
-and by which index it finds its rows. All of them run inside one write transaction (SQLite: BEGIN IMMEDIATE), so no
-other writer comes between two of them; the races are those with what was decided before the transaction began.
+and by which index it finds its rows. All of them run inside one write transaction, and no other writer of a serving
+store comes between two of them (SQLite: BEGIN IMMEDIATE; PostgreSQL: one start serves, and its row is locked); the
+races are those with what was decided before the transaction began.
 """
 
 from collections.abc import Callable

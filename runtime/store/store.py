@@ -17,6 +17,7 @@ import importlib
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar, cast
 
 from penstock.runtime.clock import Activity
@@ -107,35 +108,36 @@ class Store:
             retry_timeout=retry_timeout,
         )
         store = cls(url, engine, writer, scheduler=scheduler, activity=activity)
-        deadline = scheduler.clock.monotonic() + retry_timeout
-        delay, tries = FIRST_DELAY, 0
-        while True:
-            activity.leave()
-            try:
-                store.node = await engine.open(
-                    lambda: (
-                        serving(engine, to_micros(now), faults, alone=lock is not False) if serve else visiting(engine)
-                    )
-                )
-            except StoreUnavailable as error:
-                # a server may still be starting; who only looks is told at once
-                if not (engine.remote and serve) or scheduler.clock.monotonic() + delay > deadline:
-                    raise
-
-                tries += 1
-                observer(StoreRetried(store=engine.name, attempt=tries, delay=delay, error=str(error)))
-            else:
-                break
-            finally:
-                activity.come_back()
-
-            await scheduler.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
-
+        prepare = (
+            partial(serving, engine, to_micros(now), faults, alone=lock is not False)
+            if serve
+            else partial(visiting, engine)
+        )
+        give_up_at = scheduler.clock.monotonic() + retry_timeout if serve and engine.remote else 0.0
+        store.node = await store._open(prepare, observer, give_up_at)
         if serve:
             engine.serve(store.node, writer.give_up)
 
         return store
+
+    async def _open(self, prepare: Callable[[], Program[int]], observer: Observer, give_up_at: float) -> int:
+        """Open the engine; a server may still be starting, so it is tried again until a time."""
+        delay, tries = FIRST_DELAY, 0
+        while True:
+            self._activity.leave()
+            try:
+                return await self._engine.open(prepare)
+            except StoreUnavailable as error:
+                if self.scheduler.clock.monotonic() + delay > give_up_at:
+                    raise
+
+                tries += 1
+                observer(StoreRetried(store=self._engine.name, attempt=tries, delay=delay, error=str(error)))
+            finally:
+                self._activity.come_back()
+
+            await self.scheduler.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Store:
             StoreError: The store cannot be read, or is closed.
         """
         if self._closed:
-            raise closed(self.url)
+            raise closed(self._engine.name)
 
         done: asyncio.Future[list[R] | None] = asyncio.get_running_loop().create_future()
         self._activity.leave()
@@ -222,7 +224,7 @@ class Store:
         self._closed = True
         await self._writer.drain()
         in_order = self.node and self._writer.error is None
-        self._writer.refuse(closed(self.url))
+        self._writer.refuse(closed(self._engine.name))
         self._activity.leave()
         if in_order:
             self._engine.hand_over(leaving(self.node, to_micros(self.scheduler.clock.now())), unheard)

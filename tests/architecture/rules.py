@@ -93,6 +93,7 @@ CATCHES_ALL = {
     "runtime/foreign.py": "printing what user code raised runs user code",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
+    "runtime/store/postgres_lease.py": "whatever keeps the thread from connecting, the one who opens must be told",
     "runtime/store/postgres.py": "whatever ends a job must be reported: somebody waits for it",
     "runtime/store/postgres_driver.py": "whatever a step raises goes into the program, which knows what it means",
     "runtime/store/sqlite.py": "whatever ends a job in a thread must reach the loop, where somebody waits for it",

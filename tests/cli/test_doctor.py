@@ -156,3 +156,11 @@ def test_missing_extra_is_a_note(project: Path, penstock: Penstock, monkeypatch:
 def test_text_is_a_table(store: Path, penstock: Penstock) -> None:
     lines = penstock("doctor").out.splitlines()
     assert any(line.split()[:3] == ["ok", "integrity", "sound"] for line in lines)
+
+
+def test_a_store_on_a_server_is_not_taken_for_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.doctor(store="postgresql://user:secret@127.0.0.1:1/db", json=True) == 0
+    told = capsys.readouterr().out
+    assert "on a server, which is not looked into yet" in told
+    assert "secret" not in told
+    assert "there is no" not in told

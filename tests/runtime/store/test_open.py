@@ -19,6 +19,7 @@ from penstock.runtime.errors import (
     StoreUnavailable,
 )
 from penstock.runtime.store import checkpoints
+from penstock.runtime.store.dialects import parse_url
 from penstock.runtime.store.migrations import MIGRATIONS, Migration
 from penstock.runtime.store.schema import METADATA
 from penstock.runtime.store.store import Store
@@ -75,6 +76,14 @@ async def test_how_a_file_is_opened_is_no_part_of_its_name(open_store: OpenStore
 async def test_a_password_is_not_shown(open_store: OpenStore) -> None:
     with pytest.raises(ConfigError) as caught:
         await open_store(url="postgresql+psycopg://user:secret@host/db")
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["postgresql://user:secret@host:port/db", "mysql://host/db?password=secret"])
+def test_a_url_that_is_none_shows_no_password(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_url(text)
 
     assert "secret" not in str(caught.value)
 
