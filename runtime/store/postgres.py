@@ -5,27 +5,22 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+import asyncpg
 from typing_extensions import override
 
 from penstock.runtime.errors import StoreError, StoreUnavailable
 from penstock.runtime.store.engine import Engine, Program, Query, Report
-from penstock.runtime.store.postgres_driver import (
-    SAME,
-    TROUBLE,
-    Connection,
-    Driver,
-    connect,
-    leave,
-    look_up,
-    refuse_pooler,
-    translate,
-)
+from penstock.runtime.store.postgres_connections import Connection, connect, leave, look_up, refuse_pooler
+from penstock.runtime.store.postgres_driver import Driver
+from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_lease import NOW, UNTIL, Lease
 from penstock.runtime.store.postgres_url import Options
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Another one made the same schema in the same moment.
+SAME = (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError)
 #: How many queries run at the same time.
 READERS = 4
 #: Whose number is held by a session, and whose lease is good: a process that lives.

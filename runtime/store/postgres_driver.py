@@ -1,33 +1,13 @@
-"""One PostgreSQL connection: statements compiled and prepared once, programs driven step by step, errors translated.
-
-Each kind has one statement for any number of rows: an array per column, which ``unnest`` turns into rows.
-"""
+"""The connection that writes: programs driven step by step, in transactions that prove whether they committed."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import TypeAlias, TypeVar, cast
+from collections.abc import Sequence
+from typing import TypeVar, cast
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
-from sqlalchemy import Table, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, Insert, asyncpg as dialects
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import CTE, ClauseElement
 
-from penstock.runtime.errors import (
-    CommitUnknown,
-    ConfigError,
-    InvariantError,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreReadOnly,
-    StoreTakenOver,
-    StoreUnavailable,
-    WriteConflict,
-)
-from penstock.runtime.store import domain_statements, run_statements
+from penstock.runtime.errors import CommitUnknown, InvariantError, StoreTakenOver, StoreUnavailable
 from penstock.runtime.store.engine import (
     BEGIN,
     COMMIT,
@@ -36,163 +16,18 @@ from penstock.runtime.store.engine import (
     Execute,
     Outcome,
     Program,
-    Query,
     Step,
 )
 from penstock.runtime.store.kinds import Kind, Role, Values
+from penstock.runtime.store.postgres_connections import Connection, application, connect, leave
+from penstock.runtime.store.postgres_errors import TROUBLE, translate
+from penstock.runtime.store.postgres_statements import compile_kind
 from penstock.runtime.store.postgres_url import Options
-from penstock.runtime.store.queries import QUERIES
-from penstock.runtime.store.statements import TYPES
 
 T = TypeVar("T")
-R = TypeVar("R")
-# in quotes: only the stubs are generic
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS}
-DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
-#: Seconds to reach the server, and for one statement: beyond, the network is taken to be gone.
-CONNECT_TIMEOUT, COMMAND_TIMEOUT = 10.0, 60.0
 #: Each statement finds its rows by an index, whatever the statistics of a table were when its plan was made.
 PLANNER = {"jit": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
-
-
-def given_table(names: tuple[str, ...]) -> CTE:
-    """Return the table of given rows: one array per column."""
-    arrays = [bindparam(name, type_=ARRAY(TYPES[name])) for name in names]
-    columns = [column(name, TYPES[name]) for name in names]
-    rows = func.unnest(*arrays).table_valued(*columns, name="rows").render_derived()
-    return select(*(rows.c[name] for name in names)).cte("given")
-
-
-@cache
-def compile_kind(kind: Kind) -> str:
-    """Compile a kind's statement once per process."""
-    statement = STATEMENTS[kind](given_table(kind.columns))
-    if kind.role is Role.NUMBERED and isinstance(statement, Insert):
-        statement = statement.returning(*cast("Table", statement.table).primary_key)
-
-    compiled = cast("SQLCompiler", statement.compile(dialect=DIALECT))
-    if tuple(compiled.positiontup or ()) != kind.columns:
-        raise InvariantError(f"{kind.name}: parameters {compiled.positiontup}, given {kind.columns}")
-
-    return compiled.string
-
-
-@cache
-def compile_query(statement: object) -> tuple[str, tuple[str, ...], Mapping[str, object]]:
-    """Compile a query once per process; return its text, its parameters in order, and those that are part of it."""
-    chosen = QUERIES[statement] if isinstance(statement, str) else cast("ClauseElement", statement)
-    compiled = cast("SQLCompiler", chosen.compile(dialect=DIALECT))
-    constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-    return compiled.string, tuple(compiled.positiontup or ()), constants
-
-
-# -- errors --------------------------------------------------------------------------------------------------
-
-
-def broken(store: str, reason: str) -> StoreError:
-    """Say what should not happen: a missing table, a wrong use of the driver."""
-    return StoreError(f"store {store}: {reason}")
-
-
-def refused(store: str, reason: str) -> ConfigError:
-    """Say that the server does not let us in as the URL says."""
-    return ConfigError(f"store {store}: {reason}")
-
-
-#: What the classes of SQLSTATE mean, and some states that mean something else than their class.
-MEANINGS: Mapping[str, Callable[[str, str], StoreError | ConfigError]] = {
-    "08": StoreUnavailable,
-    "40": StoreUnavailable,
-    "53": StoreUnavailable,
-    "55": StoreUnavailable,
-    "57": StoreUnavailable,
-    "58": StoreUnavailable,
-    "XX001": StoreCorrupt,
-    "XX002": StoreCorrupt,
-    "53100": StoreFull,
-    "25006": StoreReadOnly,
-    "42501": StoreReadOnly,
-    "28": refused,
-    "3D000": refused,
-}
-#: Rows that cannot be stored: bad data, a broken constraint, a key too long for an index.
-ROW_FAULTS = ("22", "23", "54")
-#: Another one made the same schema in the same moment.
-SAME = (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError)
-#: What the driver raises.
-TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-#: The first version in which all is there that we ask of a server.
-OLDEST = 14
-
-
-def translate(store: str, error: Exception, doing: str) -> StoreError | ConfigError:
-    """Return the error of ours that says what a driver's error means."""
-    reason = str(error) or type(error).__name__
-    if isinstance(error, asyncpg.PostgresError):
-        state = str(error.sqlstate or "")
-        if state.startswith(ROW_FAULTS):
-            return WriteConflict(doing, reason)
-
-        return MEANINGS.get(state, MEANINGS.get(state[:2], broken))(store, reason)
-
-    # the driver itself refuses a value; its other errors are about connections that are gone
-    return WriteConflict(doing, reason) if isinstance(error, ValueError) else StoreUnavailable(store, reason)
-
-
-# -- connections ---------------------------------------------------------------------------------------------
-
-
-async def connect(options: Options, role: str, settings: Mapping[str, str] | None = None) -> Connection:
-    """Open a connection that sees the schema of the store, and nothing else.
-
-    Raises:
-        ConfigError: The server does not let us in, or changes what we ask for.
-        StoreError: It cannot be reached.
-    """
-    given = {"application_name": application(options, role), "search_path": options.schema, **(settings or {})}
-    try:
-        connection = await asyncpg.connect(
-            options.dsn,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=COMMAND_TIMEOUT,
-            statement_cache_size=0,
-            server_settings=given,
-        )
-    except (*TROUBLE, ValueError) as error:
-        raise translate(options.name, cast("Exception", error), "connecting") from error
-
-    try:
-        path = await connection.fetchval("SHOW search_path")
-    except TROUBLE as error:
-        connection.terminate()
-        raise translate(options.name, error, "connecting") from error
-
-    version = connection.get_server_version()
-    if path != options.schema or version.major < OLDEST:
-        connection.terminate()
-        raise ConfigError(
-            f"store {options.name}: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed"
-            if version.major < OLDEST
-            else f"store {options.name}: the server, or a pooler before it, ignores search_path"
-        )
-
-    return connection
-
-
-def application(options: Options, role: str) -> str:
-    """Return what a connection is called in ``pg_stat_activity``: unique to this start and role."""
-    return f"penstock {role} {options.token:x}"
-
-
-async def leave(connection: "Connection | None") -> None:
-    """Close a connection, whatever state it is in."""
-    if connection is not None and not connection.is_closed():
-        try:
-            await connection.close(timeout=CONNECT_TIMEOUT)
-        except TROUBLE:
-            connection.terminate()
 
 
 class Driver:
@@ -379,40 +214,3 @@ class Driver:
 def columns_of(rows: Sequence[Values]) -> list[tuple[object, ...]]:
     """Return one array per column."""
     return list(zip(*rows, strict=True))
-
-
-async def look_up(store: str, connection: Connection, query: Query[R], parameters: Mapping[str, object]) -> list[R]:
-    """Run a query."""
-    text, names, constants = compile_query(query.statement)
-    values = {**constants, **parameters}
-    if missing := [name for name in names if name not in values]:
-        raise StoreError(f"store {store}: the query needs {missing[0]!r}")
-
-    try:
-        rows = await connection.fetch(text, *(values[name] for name in names))
-    except TROUBLE as error:
-        trouble = translate(store, error, text)
-        # there is no unit whose fault it could be
-        raise StoreError(str(error)) if isinstance(trouble, WriteConflict) else trouble from error
-
-    return [query.decode(tuple(row)) for row in rows]
-
-
-async def refuse_pooler(options: Options, first: Connection, second: Connection) -> None:
-    """Find out whether a connection of ours is one session of the server.
-
-    Raises:
-        ConfigError: A pooler gives each transaction any session: prepared statements, advisory locks and settings get
-            lost, or appear where they should not.
-    """
-    mark = f"{options.token:x}"
-    await first.fetchval("SELECT set_config('penstock.session', $1, false)", mark)
-    async with second.transaction():
-        other = await second.fetchval("SELECT current_setting('penstock.session', true)")
-        own = await first.fetchval("SELECT current_setting('penstock.session', true)")
-
-    if other == mark or own != mark:
-        raise ConfigError(
-            f"store {options.name} is behind a pooler in transaction mode: connect to PostgreSQL itself, or let the "
-            "pooler give whole sessions (pool_mode = session)"
-        )

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from penstock.runtime.errors import PenstockError, StoreError, StoreTakenOver
 from penstock.runtime.store.engine import answer
-from penstock.runtime.store.postgres_driver import TROUBLE, Connection, connect, leave
+from penstock.runtime.store.postgres_connections import Connection, connect, leave
+from penstock.runtime.store.postgres_errors import TROUBLE
 from penstock.runtime.store.postgres_url import Options
 
 #: Seconds for which a lease is good without being renewed, between two renewals, and after trouble with one.

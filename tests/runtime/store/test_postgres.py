@@ -13,7 +13,8 @@ from penstock.runtime.store import checkpoints, postgres_lease
 from penstock.runtime.store.dialects import parse_url
 from penstock.runtime.store.domain_kinds import PUT_STATE
 from penstock.runtime.store.engine import BEGIN, COMMIT, Execute, Reach, Step
-from penstock.runtime.store.postgres_driver import Driver, connect
+from penstock.runtime.store.postgres_connections import connect
+from penstock.runtime.store.postgres_driver import Driver
 from penstock.runtime.store.postgres_lease import Lease
 from penstock.runtime.store.postgres_url import Options, read_options
 from penstock.runtime.store.store import Store

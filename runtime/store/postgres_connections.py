@@ -1,0 +1,109 @@
+"""Connections to a PostgreSQL server: opened, checked, used for queries, left."""
+
+from collections.abc import Mapping
+from typing import TypeAlias, TypeVar, cast
+
+import asyncpg
+
+from penstock.runtime.errors import ConfigError, StoreError, WriteConflict
+from penstock.runtime.store.engine import Query
+from penstock.runtime.store.postgres_errors import TROUBLE, translate
+from penstock.runtime.store.postgres_statements import compile_query
+from penstock.runtime.store.postgres_url import Options
+
+R = TypeVar("R")
+# in quotes: only the stubs are generic
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+#: Seconds to reach the server, and for one statement: beyond, the network is taken to be gone.
+CONNECT_TIMEOUT, COMMAND_TIMEOUT = 10.0, 60.0
+#: The first version in which all is there that we ask of a server.
+OLDEST = 14
+
+
+async def connect(options: Options, role: str, settings: Mapping[str, str] | None = None) -> Connection:
+    """Open a connection that sees the schema of the store, and nothing else.
+
+    Raises:
+        ConfigError: The server does not let us in, or changes what we ask for.
+        StoreError: It cannot be reached.
+    """
+    given = {"application_name": application(options, role), "search_path": options.schema, **(settings or {})}
+    try:
+        connection = await asyncpg.connect(
+            options.dsn,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            statement_cache_size=0,
+            server_settings=given,
+        )
+    except (*TROUBLE, ValueError) as error:
+        raise translate(options.name, cast("Exception", error), "connecting") from error
+
+    try:
+        path = await connection.fetchval("SHOW search_path")
+    except TROUBLE as error:
+        connection.terminate()
+        raise translate(options.name, error, "connecting") from error
+
+    version = connection.get_server_version()
+    if path != options.schema or version.major < OLDEST:
+        connection.terminate()
+        raise ConfigError(
+            f"store {options.name}: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed"
+            if version.major < OLDEST
+            else f"store {options.name}: the server, or a pooler before it, ignores search_path"
+        )
+
+    return connection
+
+
+def application(options: Options, role: str) -> str:
+    """Return what a connection is called in ``pg_stat_activity``: unique to this start and role."""
+    return f"penstock {role} {options.token:x}"
+
+
+async def leave(connection: "Connection | None") -> None:
+    """Close a connection, whatever state it is in."""
+    if connection is not None and not connection.is_closed():
+        try:
+            await connection.close(timeout=CONNECT_TIMEOUT)
+        except TROUBLE:
+            connection.terminate()
+
+
+async def look_up(store: str, connection: Connection, query: Query[R], parameters: Mapping[str, object]) -> list[R]:
+    """Run a query."""
+    text, names, constants = compile_query(query.statement)
+    values = {**constants, **parameters}
+    if missing := [name for name in names if name not in values]:
+        raise StoreError(f"store {store}: the query needs {missing[0]!r}")
+
+    try:
+        rows = await connection.fetch(text, *(values[name] for name in names))
+    except TROUBLE as error:
+        trouble = translate(store, error, text)
+        # there is no unit whose fault it could be
+        raise StoreError(str(error)) if isinstance(trouble, WriteConflict) else trouble from error
+
+    return [query.decode(tuple(row)) for row in rows]
+
+
+async def refuse_pooler(options: Options, first: Connection, second: Connection) -> None:
+    """Find out whether a connection of ours is one session of the server.
+
+    Raises:
+        ConfigError: A pooler gives each transaction any session: prepared statements, advisory locks and settings get
+            lost, or appear where they should not.
+    """
+    mark = f"{options.token:x}"
+    await first.fetchval("SELECT set_config('penstock.session', $1, false)", mark)
+    async with second.transaction():
+        other = await second.fetchval("SELECT current_setting('penstock.session', true)")
+        own = await first.fetchval("SELECT current_setting('penstock.session', true)")
+
+    if other == mark or own != mark:
+        raise ConfigError(
+            f"store {options.name} is behind a pooler in transaction mode: connect to PostgreSQL itself, or let the "
+            "pooler give whole sessions (pool_mode = session)"
+        )
