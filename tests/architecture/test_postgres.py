@@ -11,7 +11,8 @@ from threading import Event
 import pytest
 
 from tests.databases import Stores, dump, postgres_only, rows
-from tests.postgres import SAFE, Aside, PostgresServer, connect
+from tests.postgres import Aside, connect
+from tests.postgres_server import SAFE, PostgresServer
 from tests.services import need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def test_it_is_the_same_after_a_restart_and_a_kill_and_gone_after_its_removal(as
 def test_it_ends_when_the_tests_are_killed() -> None:
     need("postgres")
     program = (
-        "import sys; from tests.postgres import PostgresServer; server = PostgresServer(); server.start(); "
+        "import sys; from tests.postgres_server import PostgresServer; server = PostgresServer(); server.start(); "
         "print(server.folder, server.process.pid, flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program]
