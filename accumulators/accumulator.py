@@ -14,6 +14,7 @@ from typing_extensions import override
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DefinitionError
+from penstock.runtime.texts import name_problem
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -90,8 +91,9 @@ class Accumulator(AnyAccumulator, Generic[In, Out]):
 
 
 def option_problems(name: str, overflow: object, capacity: object, *, durable: bool) -> list[str]:
-    """Return what is wrong with the options that all kinds have."""
-    problems: list[str] = []
+    """Return what is wrong with the name, and with the options that all kinds have."""
+    wrong_name = name_problem(name)
+    problems = [] if wrong_name is None else [f"accumulator: {wrong_name}"]
     if overflow not in OVERFLOWS:
         accepted = ", ".join(repr(choice) for choice in OVERFLOWS)
         problems.append(f"accumulator {name!r}: overflow={overflow!r} is none of {accepted}")

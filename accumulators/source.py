@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import value_text
+from penstock.runtime.texts import is_text
 
 #: A place in a source or in one of its partitions: a Kafka offset, a line number, a cursor.
 Position = int | str
@@ -61,12 +62,13 @@ def check_place(accumulator: str, position: object, partition: object) -> None:
     """Refuse a place that the store could not keep.
 
     Raises:
-        AppError: The position is neither a whole number of 64 bits nor text, or the partition is no text.
+        AppError: The position is neither a whole number of 64 bits nor text, or the partition is no text that every
+            database keeps.
     """
     if not (is_number(position) or is_text(position)):
-        wrong, what = position, "position= is an int of 64 bits or a str that is valid Unicode"
+        wrong, what = position, "position= is an int of 64 bits or a str that is valid Unicode without NUL"
     elif not is_text(partition):
-        wrong, what = partition, "partition= is a str that is valid Unicode"
+        wrong, what = partition, "partition= is a str that is valid Unicode without NUL"
     else:
         return
 
@@ -76,16 +78,3 @@ def check_place(accumulator: str, position: object, partition: object) -> None:
 def is_number(value: object) -> bool:
     """Tell whether a value is a whole number that the store can keep."""
     return type(value) is int and -(2**63) < value < 2**63
-
-
-def is_text(value: object) -> bool:
-    """Tell whether a value is text that the store can keep."""
-    if type(value) is not str:
-        return False
-
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-
-    return True

@@ -21,6 +21,7 @@ from penstock.graphs.topology import Topology
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Startable
 from penstock.runtime.errors import DefinitionError, GraphError, InvariantError
+from penstock.runtime.texts import name_problem
 
 F = TypeVar("F", bound=NodeFunction)
 
@@ -60,6 +61,8 @@ class ComputationGraph:
         where = f"graph {self.name!r}"
         if not self.name:
             self._problems.append("a graph has an empty name: it is what errors, metrics and the store call it")
+        elif wrong_name := name_problem(self.name):
+            self._problems.append(f"graph: {wrong_name}")
 
         if (reactor is None) == (inputs is None):
             both = "not both" if inputs is not None else "a graph takes its inputs from one of them"

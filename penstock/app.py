@@ -257,7 +257,7 @@ class App:
 
         Raises:
             InputError: The input does not have the declared type.
-            AppError: The workflow is unknown, or the app is stopping.
+            AppError: The workflow is unknown, the key cannot be one, or the app is stopping.
             StoreError: The run could not be committed; none was started.
         """
         return await self._open.worker.start(self._open.workflow(workflow), input, key=idempotency_key)

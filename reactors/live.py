@@ -16,7 +16,6 @@ from functools import partial
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import INSIDE, LiveAccumulator, Taker, nothing
-from penstock.accumulators.source import is_text
 from penstock.reactors import cache
 from penstock.reactors.due import Due
 from penstock.reactors.firing import Anchor, Firing, Key, Outcome, Subscriber
@@ -29,6 +28,7 @@ from penstock.reactors.lane import Lane
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.reactors.statistics import ReactorStatistics
+from penstock.runtime import texts
 from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import error_text, is_failure, value_text
 from penstock.runtime.histogram import Histogram
@@ -37,7 +37,7 @@ from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Supervisor
 
 #: What is wrong with a key that the store could not keep.
-NO_KEY = "neither text that is valid Unicode nor a whole number"
+NO_KEY = f"neither a whole number nor {texts.KEY}"
 
 
 class LiveReactor:
@@ -530,13 +530,11 @@ class LiveReactor:
 
 
 def is_key(key: object) -> bool:
-    """Tell whether the store can keep a key."""
+    """Tell whether every store can keep a key."""
     if type(key) is not int:
-        return is_text(key)
+        return texts.is_key(key)
 
     try:
-        cache.key_text(key)
+        return texts.is_key(cache.key_text(key))
     except ValueError:  # Python writes no number of more than some thousand digits
         return False
-
-    return True

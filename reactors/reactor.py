@@ -16,6 +16,7 @@ from penstock.reactors.criteria import Criterion, when_any
 from penstock.runtime import durations
 from penstock.runtime.calls import describe_type
 from penstock.runtime.errors import DefinitionError
+from penstock.runtime.texts import name_problem
 
 #: How the values of one key are kept apart from those of another: a field's name, or a function of the value.
 KeyFunction = Callable[..., object]
@@ -139,9 +140,9 @@ def input_problems(reactor: Reactor, inputs: Sequence[AnyAccumulator | Broadcast
 
 
 def option_problems(reactor: Reactor) -> list[str]:
-    """Return what is wrong with the options."""
-    where = f"reactor {reactor.name!r}"
-    problems: list[str] = []
+    """Return what is wrong with the name and the options."""
+    where, wrong_name = f"reactor {reactor.name!r}", name_problem(reactor.name)
+    problems = [] if wrong_name is None else [f"reactor: {wrong_name}"]
     if reactor.strategy != "latest":
         problems.append(f"{where}: strategy={reactor.strategy!r} is not there yet: use 'latest'")
 

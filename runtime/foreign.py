@@ -28,8 +28,12 @@ def value_text(value: object) -> str:
 
 
 def storable(text: str) -> str:
-    """Return a text without what no store and no terminal takes (lone surrogates), and not longer than is useful."""
-    return text[:LONGEST].encode("utf-8", "backslashreplace").decode()
+    """Return a text with escapes for what not every store takes, and not longer than is useful.
+
+    That is half a surrogate pair, and NUL, which SQLite would keep. For names and keys, which must not change on the
+    way, see ``texts``.
+    """
+    return text[:LONGEST].encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
 
 
 def is_cancelled() -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from penstock.graphs.graph import ComputationGraph
+from penstock.runtime.texts import name_problem
 from penstock.workflows.binding import Key, bind, fields_of, nearest, takes_keys
 from penstock.workflows.plan import Plan, find_cycle, topological
-from penstock.workflows.task import Argument, Declaration, Dependency, Task, TaskFunction, name_problem
+from penstock.workflows.task import Argument, Declaration, Dependency, Task, TaskFunction
 
 
 class Checked(NamedTuple):

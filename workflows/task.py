@@ -1,6 +1,5 @@
 """A task: one function of a workflow, what it waits for, and what it leaves in the context."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -12,8 +11,6 @@ from penstock.runtime.calls import Function
 TaskFunction = Callable[..., object]
 #: A task that another one waits for: its function, or its name.
 Dependency = TaskFunction | str
-
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,198}[^\s\x00-\x1f\x7f])?")
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -65,12 +62,3 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def _origin(fn: TaskFunction) -> tuple[str, str]:
     """Return where a function was defined."""
     return str(getattr(fn, "__module__", "")), str(getattr(fn, "__qualname__", repr(fn)))
-
-
-def name_problem(name: object) -> str | None:
-    """Return what is wrong with the name of a workflow or task: it goes into the store, metrics and commands."""
-    if not isinstance(name, str):
-        return f"{name!r} is no text"
-
-    valid = _NAME.fullmatch(name) is not None
-    return None if valid else f"{name!r} is no name: 1 to 200 printable characters, no space around them"

@@ -5,9 +5,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
+from penstock.runtime import texts
 from penstock.runtime.clock import Clock
 from penstock.runtime.effects import Recorded
 from penstock.runtime.errors import AppError, DefinitionError
+from penstock.runtime.foreign import value_text
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow, run_number
@@ -84,12 +86,17 @@ class Worker:
 
         Raises:
             InputError: The input does not have the declared type.
-            AppError: The workflow is not registered, or the worker is being drained.
+            AppError: The workflow is not registered, the key cannot be one, or the worker is being drained.
             StoreError: The run could not be committed; none was started.
         """
         definition = self._known(workflow)
         if self._owner.stopping:
             raise AppError(f"no run of {definition.workflow.name!r} was started: the app is stopping")
+
+        if key is not None and not texts.is_key(key):
+            raise AppError(
+                f"no run of {definition.workflow.name!r} was started: its key is {value_text(key)}, not {texts.KEY}"
+            )
 
         start = definition.workflow.prepare(value)
         live = self._new(definition, start.input, key, origin)

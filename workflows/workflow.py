@@ -12,10 +12,11 @@ from penstock.runtime.calls import Function, caller_locals, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.effects import Start
 from penstock.runtime.errors import DecodeError, DefinitionError, InputError
+from penstock.runtime.texts import name_problem
 from penstock.workflows.binding import fields_of, has_fields
 from penstock.workflows.checks import Checked, Checker
 from penstock.workflows.plan import Plan
-from penstock.workflows.task import Declaration, Dependency, Task, TaskFunction, name_problem
+from penstock.workflows.task import Declaration, Dependency, Task, TaskFunction
 from penstock.workflows.values import json_value, to_text
 from penstock.workflows.versions import code_version, structure_version
 

@@ -7,6 +7,7 @@ from penstock.runtime.store.kinds import Values
 from penstock.runtime.store.rows import LetterRow, from_micros
 from penstock.runtime.store.runs import NO_BOUND
 from penstock.runtime.store.store import Store
+from penstock.runtime.texts import is_text
 
 
 async def list_letters(
@@ -18,6 +19,9 @@ async def list_letters(
         part: Only those of one accumulator, reactor or graph.
         before: Only those with a smaller id: the last of the page before.
     """
+    if part is not None and not is_text(part):
+        return []  # as in ``runs.list_runs``
+
     bound = NO_BOUND if before is None else before
     return await store.read(NEWEST_LETTERS, part=part, before=bound, limit=limit)
 

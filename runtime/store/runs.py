@@ -30,6 +30,7 @@ from penstock.runtime.store.run_kinds import (
 )
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
+from penstock.runtime.texts import is_text
 
 #: Larger than any id.
 NO_BOUND = 2**63 - 1
@@ -147,6 +148,9 @@ async def list_runs(
     Args:
         before: Only runs with a smaller id: the last of the page before.
     """
+    if workflow is not None and not is_text(workflow):
+        return []  # no store has a row with it, but not every database can be asked for one
+
     bound = NO_BOUND if before is None else before
     return await store.read(NEWEST_RUNS, workflow=workflow, status=status, before=bound, limit=limit)
 

@@ -176,6 +176,12 @@ def test_wrong_options_are_reported_together() -> None:
     assert len(caught.value.problems) == 2
 
 
+@pytest.mark.parametrize("name", ["a\0b", "half \udcff", " a", "é" * 101])
+def test_a_name_is_one_that_every_database_keeps(name: str) -> None:
+    with pytest.raises(DefinitionError, match=r"^accumulator: .* is no name"):
+        passthrough_accumulator(name=name)(no_state)
+
+
 def test_durable_and_drop_oldest_contradict_each_other() -> None:
     with pytest.raises(DefinitionError, match="durable=True keeps every event that was pushed"):
         passthrough_accumulator(durable=True, overflow="drop_oldest")(no_state)  # type: ignore[arg-type]

@@ -135,6 +135,14 @@ def test_graph_needs_a_name() -> None:
     assert "empty name" in only(graph)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "half \udcff", "é" * 101])
+def test_name_of_a_graph_is_one_that_every_database_keeps(name: str) -> None:
+    graph = ComputationGraph(name, inputs={})
+    graph.node(name="n")(fn())
+    assert only(graph).startswith("graph: ")
+    assert "is no name" in only(graph)
+
+
 def test_renamed_parameters_and_their_sources_must_exist() -> None:
     graph = graph_of()
     graph.node(name="a", inputs={"x": "orderbook", "z": "orderbook"})(fn(x=...))

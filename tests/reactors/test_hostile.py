@@ -18,6 +18,7 @@ from penstock.testing.source import ScriptedSource
 from tests.reactors.world import Graph, Quote, World
 
 SURROGATE = "\udcff"
+NUL = "a\0b"
 
 
 @passthrough_accumulator
@@ -49,6 +50,7 @@ ERRORS: dict[str, BaseException] = {
     "cancelled": asyncio.CancelledError("by what it waited for, not by us"),
     "exit": SystemExit(3),
     "surrogate": ValueError(SURROGATE),
+    "nul": ValueError(NUL),
     "no text": NoText("x"),
     "group": BaseExceptionGroup("many", [SystemExit(1)]),
 }
@@ -132,8 +134,8 @@ async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_rai
 
 @pytest.mark.parametrize(
     "key",
-    [SURROGATE, None, 1.5, ("a",), NoRepr(), 10**5000],
-    ids=["surrogate", "none", "float", "tuple", "no repr", "huge"],
+    [SURROGATE, NUL, "é" * 1001, None, 1.5, ("a",), NoRepr(), 10**3000, 10**5000],
+    ids=["surrogate", "nul", "long", "none", "float", "tuple", "no repr", "large", "huge"],
 )
 async def test_a_key_that_cannot_be_stored_is_refused_and_no_cut_fails(store_url: str, key: object) -> None:
     def key_of(event: object) -> object:
@@ -162,8 +164,13 @@ class Misplaced:
 
 @pytest.mark.parametrize(
     ("position", "partition"),
-    [(0, 0), (2**70, ""), (1.5, ""), (SURROGATE, ""), (0, SURROGATE), (True, ""), (0, None)],
-    ids=["partition 0", "large", "float", "surrogate", "surrogate partition", "bool", "no partition"],
+    [
+        *[(0, 0), (2**70, ""), (1.5, ""), (SURROGATE, ""), (0, SURROGATE), (NUL, ""), (0, NUL), (True, ""), (0, None)],
+    ],
+    ids=[
+        *["partition 0", "large", "float", "surrogate", "surrogate partition", "nul", "nul partition", "bool"],
+        "no partition",
+    ],
 )
 async def test_a_position_that_cannot_be_stored_is_the_sources_error(
     store_url: str, position: object, partition: object
@@ -187,6 +194,7 @@ async def test_a_position_that_cannot_be_stored_is_the_sources_error(
     [
         pytest.param(SURROGATE, id="surrogate"),
         pytest.param({"a": SURROGATE}, id="surrogate in a mapping"),
+        pytest.param(NUL, id="nul"),
         pytest.param(2**100, id="large"),
         pytest.param(10**5000, id="huge"),
         pytest.param(float("nan"), id="nan"),

@@ -74,6 +74,12 @@ def test_all_problems_are_reported_together() -> None:
     assert "'rate' of type float has no such field" in found[4]
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", "half \udcff", "é" * 101, 7])
+def test_a_name_is_one_that_every_database_keeps(name: str) -> None:
+    with pytest.raises(DefinitionError, match=r"^reactor: .* is no (name|text)"):
+        Reactor(name, [rate])
+
+
 def test_near_names_are_proposed() -> None:
     @passthrough_accumulator
     def orderbok(event: float) -> float:

@@ -49,9 +49,16 @@ def test_the_end_of_the_process_is_not_held_up_by_a_text(show: Callable[[Excepti
         show(Interrupting())
 
 
+class Quiet:
+    def __repr__(self) -> str:
+        return "quiet\0"
+
+
 def test_text_that_no_store_takes_is_escaped() -> None:
     assert error_text(ValueError("a\udcffb")) == "ValueError: a\\udcffb"
     assert value_text("\ud800") == "'\\ud800'"
+    assert error_text(ValueError("a\0b")) == "ValueError: a\\x00b"
+    assert value_text(Quiet()) == "quiet\\x00"
     assert len(error_text(ValueError("x" * 100_000))) == LONGEST + len("ValueError: ")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from collections.abc import Mapping
 from typing import TypedDict
 
 import msgspec
@@ -448,6 +449,37 @@ async def test_one_key_is_one_run(machine: Machine) -> None:
     assert worker.statistics().started == 1
 
 
+@pytest.mark.parametrize("key", ["a\0b", "half \udcff", "é" * 1001, 17], ids=["nul", "surrogate", "long", "number"])
+async def test_key_that_cannot_be_stored_starts_nothing_and_harms_no_other(machine: Machine, key: str) -> None:
+    worker = await machine.open(lone())
+    refused, fine = await asyncio.gather(
+        worker.start("lone", key=key), worker.start("lone", key="é" * 1000), return_exceptions=True
+    )
+    assert isinstance(refused, AppError)
+    assert str(refused).startswith("no run of 'lone' was started: its key is ")
+    assert isinstance(fine, Run)
+    assert await fine.result() == {"done": True}
+    assert [run.id async for run in worker.runs()] == [fine.id]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "ü ☃ \x01\x7f\u2028", ""])
+async def test_every_text_comes_back_from_input_and_output(machine: Machine, text: str) -> None:
+    def body(context: Context) -> Mapping[str, object]:
+        return {text: [context["n"]]}
+
+    worker = await machine.open(lone(body))
+    run = await worker.start("lone", {text: text, "n": text})
+    assert await run.result() == {text: [text], "n": text}
+    assert (await worker.run(run.id)).input == {text: text, "n": text}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "half \udcff"])
+async def test_no_run_has_a_workflow_that_cannot_be_stored(machine: Machine, name: str) -> None:
+    worker = await machine.open(lone())
+    await (await worker.start("lone")).result()
+    assert [run.id async for run in worker.runs(name)] == []
+
+
 async def test_bad_input_starts_nothing(machine: Machine) -> None:
     made = Workflow("w", input=Order)
     made.task(lambda: None)
@@ -839,6 +871,7 @@ def fails_with(error: BaseException) -> Workflow:
     ("error", "text"),
     [
         (ValueError("half \udcff"), r"ValueError: half \udcff"),
+        (ValueError("a\0b"), r"ValueError: a\x00b"),
         (Silent(), "Silent: <its text cannot be shown: AttributeError>"),
         (Untraceable("bad"), "Untraceable: bad"),
         (ExceptionGroup("all \udcff", [Silent()]), r"ExceptionGroup: all \udcff (1 sub-exception)"),

@@ -244,7 +244,7 @@ def test_all_problems_are_found_together() -> None:
     assert len(made.check()) == 4
 
 
-@pytest.mark.parametrize("name", ["", " w", "a\nb", "x" * 201])
+@pytest.mark.parametrize("name", ["", " w", "a\nb", "a\0b", "half \udcff", "x" * 201, "é" * 101])
 def test_name_that_cannot_be_shown_is_a_problem(name: str) -> None:
     made = Workflow(name)
     made.task(noop)
