@@ -1,7 +1,7 @@
 """The program of one commit: all units in one transaction; if that does not add up, each in a savepoint of its own."""
 
 from collections.abc import Callable, Generator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from penstock.runtime.errors import CommitUnknown, LeaseLost, StoreError, WriteConflict
 from penstock.runtime.store.engine import (
@@ -16,6 +16,7 @@ from penstock.runtime.store.engine import (
     Outcome,
     Reach,
     Step,
+    Whole,
 )
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.kinds import Role, Values
@@ -42,12 +43,13 @@ class Commit:
         failures: Position of a unit that is not committed → why.
     """
 
-    def __init__(self, units: Sequence[Unit], faults: Faults | None) -> None:
+    def __init__(self, units: Sequence[Unit], faults: Faults | None, *, at_once: bool = False) -> None:
         self.failures: dict[int, StoreError] = {}
         #: Its COMMIT had no answer: the next try of the same group finds out first.
         self.unknown: bool = False
         self._units = units
         self._faults = faults
+        self._at_once = at_once
 
     def program(self) -> Work:
         """Commit all units but those that ``failures`` names.
@@ -64,6 +66,10 @@ class Commit:
             self.failures.clear()
 
         yield from self._reach("before begin")
+        if self._at_once and (yield from self._whole()):
+            yield from self._reach("after commit", committed=True)
+            return
+
         apart = False
         while pending := self._pending():
             yield BEGIN
@@ -82,16 +88,32 @@ class Commit:
                 # crash.) A database behind a network can lose the answer of a COMMIT that did happen: which it was is
                 # found out before anything is tried again, because nothing guards the rows of events, inbox and log
                 # against being inserted twice.
-                try:
-                    yield COMMIT
-                except CommitUnknown:
-                    self.unknown = True
-                    raise
-
+                yield from self._commit(COMMIT)
                 yield from self._reach("after commit", committed=True)
                 return
 
             yield ROLLBACK
+
+    def _whole(self) -> Generator[Step, Outcome, bool]:
+        """Commit in one step, if that is possible and nothing is in its way; return whether that was done."""
+        units = [unit for _, unit in self._pending()]
+        parts = list(islice(waves(units), 2))
+        if len(parts) != 1 or any(kind.alone or kind.role is Role.NUMBERED for kind, _, _ in parts[0]):
+            # numbers that the database gives would be lost with the answer
+            return False
+
+        if not (yield from self._reach("before commit")):
+            return False
+
+        return (yield from self._commit(Whole([Execute(kind, rows) for kind, rows, _ in parts[0]]))).count == 1
+
+    def _commit(self, step: Step) -> Generator[Step, Outcome, Outcome]:
+        """Do the step that commits; remember when nobody knows whether it did."""
+        try:
+            return (yield step)
+        except CommitUnknown:
+            self.unknown = True
+            raise
 
     def _pending(self) -> Pending:
         return [(at, unit) for at, unit in enumerate(self._units) if at not in self.failures]

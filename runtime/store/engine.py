@@ -37,6 +37,16 @@ class Execute(msgspec.Struct, frozen=True):
     rows: Sequence[Values]
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """Run the statements of several kinds in a transaction of their own, check the guards, and commit: or do nothing.
+
+    Its count is 1 when that was done, and 0 when it has to be done step by step, to find out whose fault it is. May
+    raise ``CommitUnknown``. Only an engine that is ``at_once`` gets it.
+    """
+
+    parts: Sequence[Execute]
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What a step did."""
 
@@ -55,8 +65,8 @@ class Reach(msgspec.Struct, frozen=True):
     point: str
 
 
-#: Rows to run a kind's statement over, the text of a statement without parameters, or a point to tell of.
-Step = Execute | Reach | str
+#: Rows to run a kind's statement over, a whole transaction, the text of a statement, or a point to tell of.
+Step = Execute | Whole | Reach | str
 #: Something to do in the database, in steps.
 Program = Generator[Step, Outcome, T]
 #: Told on the event loop how a program ended: its result, or what it raised.
@@ -80,6 +90,8 @@ class Engine(ABC):
     words: Mapping[str, str]
     #: Whether it is behind a network: an opening that fails is tried again.
     remote: bool = False
+    #: Whether it does ``Whole`` in one round trip.
+    at_once: bool = False
     #: Tells this start from others, among those that may live at the same time.
     token: int = 0
 

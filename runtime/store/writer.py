@@ -155,7 +155,7 @@ class Writer:
 
         started = time.perf_counter()
         if group.commit is None or not group.commit.unknown:
-            group.commit = Commit(group.units, self._faults)
+            group.commit = Commit(group.units, self._faults, at_once=self._engine.at_once)
 
         # until this group is through: nothing is committed behind one that has to be tried again, or that died
         self._halted = True

@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from penstock.runtime.store.sqlite_driver import Driver, Options
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.testing.clock import VirtualClock
-from tests.databases import Stores, dump
+from tests.databases import Stores, dump, postgres_only
 from tests.runtime.store.conftest import OpenStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -173,20 +173,20 @@ class Told:
     """A store, and what was answered; numbers that rows are given are left out: PostgreSQL gives none of them back."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self.answers: list[Answer] = []
 
     async def commit(self, units: Sequence[Unit]) -> None:
         told: dict[int, BaseException | None] = {}
         for unit in units:
-            self._store.submit(unit, lambda unit, error: told.update({id(unit): error}))
+            self.store.submit(unit, lambda unit, error: told.update({id(unit): error}))
 
-        await self._store.commit(self._store.unit("last"))
+        await self.store.commit(self.store.unit("last"))
         answers = [answer_of(unit, told[id(unit)]) for unit in units]
         self.answers += [(error, [len(numbers)], existing) for error, numbers, existing in answers]
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
-        found = {name: rows for name, rows in dump(self._store.url).items() if name not in {"nodes", "migrations"}}
+        found = {name: rows for name, rows in dump(self.store.url).items() if name not in {"nodes", "migrations"}}
         return found | {name: [row[1:] for row in found[name]] for name in ("inbox", "dead_letters")}
 
 
@@ -208,9 +208,29 @@ async def test_units_committed_together_end_as_units_committed_one_by_one_in_eac
     assert together.dump() == alone.dump()
 
 
-def units_of(chance: random.Random, count: int) -> list[list[Action]]:
+@postgres_only
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_commit_in_one_statement_ends_as_one_step_by_step(
+    new_stores: Stores, open_store: OpenStore, seed: int
+) -> None:
+    at_once, by_steps = [Told(await open_store(url=new_stores.new())) for _ in range(2)]
+    by_steps.store._engine.at_once = False
+    chance = random.Random(seed)
+    units = units_of(chance, 40, without={"push"})
+    for world in (at_once, by_steps):
+        await world.commit([make([("take", ())]), *(make([("run", (n, None))]) for n in (1, 2))])
+
+    for group in groups_of(units, [chance.randint(1, 3) for _ in range(20)]):
+        for world in (at_once, by_steps):
+            await world.commit([make(actions) for actions in group])
+
+    assert at_once.answers == by_steps.answers
+    assert at_once.dump() == by_steps.dump()
+
+
+def units_of(chance: random.Random, count: int, *, without: Collection[str] = ()) -> list[list[Action]]:
     """Return random units, without what names a row by a number that it was given."""
-    names = [name for name in [*ACTIONS, *SAFE * 3] if name not in {*ALONE, "consume"}]
+    names = [name for name in [*ACTIONS, *SAFE * 3] if name not in {*ALONE, "consume", *without}]
     units: list[list[Action]] = []
     for _ in range(count):
         chosen = [chance.choice(ALONE)] if chance.random() < 0.1 else chance.sample(names, chance.randint(1, 3))

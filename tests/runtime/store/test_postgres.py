@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 from anyio.lowlevel import checkpoint
+from asyncpg.prepared_stmt import PreparedStatement
 
 from penstock.runtime.errors import ConfigError, StoreInUse, StoreTakenOver, StoreUnavailable
 from penstock.runtime.observe import Fact, StoreRetried
@@ -17,6 +19,7 @@ from penstock.runtime.store.postgres_connections import connect
 from penstock.runtime.store.postgres_driver import Driver
 from penstock.runtime.store.postgres_lease import Lease
 from penstock.runtime.store.postgres_url import Options, read_options
+from penstock.runtime.store.rows import LetterRow
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.testing.clock import VirtualClock
@@ -28,6 +31,9 @@ KEYS = "SELECT key FROM state ORDER BY key"
 HOLDERS = """
     SELECT split_part(application_name, ' ', 2) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted"""
+LETTER = LetterRow(
+    domain="d", part="p", reason="decode", error="e", payload=b"x", created_at=datetime(2026, 1, 1, tzinfo=UTC)
+)
 NOWHERE = "postgresql://user:secret@127.0.0.1:1/db"
 
 
@@ -87,6 +93,23 @@ async def test_nothing_is_written_outside_of_the_transaction_whose_connection_en
     assert rows(url, KEYS) == []
 
 
+async def test_a_connection_that_ends_before_a_commit_in_one_statement_is_opened_again(
+    url: str, open_store: OpenStore
+) -> None:
+    left = [1]
+
+    def lose(point: str) -> None:
+        if point == "put: before commit" and left:
+            left.pop()
+            store._engine._driver._connection.terminate()  # type: ignore[attr-defined]
+
+    store = await open_store(faults=lose)
+    unit = put(store, "a")
+    checkpoints.append_log(unit, "d", 0, "c", "", 1, b"row")
+    await store.commit(unit)
+    assert (left, rows(url, "SELECT seq FROM log")) == ([], [(1,)])
+
+
 async def test_a_commit_that_did_not_happen_is_made_once(
     url: str, open_store: OpenStore, clock: VirtualClock, facts: list[Fact]
 ) -> None:
@@ -99,9 +122,9 @@ async def test_a_commit_that_did_not_happen_is_made_once(
 
     store = await open_store(faults=lose)
     unit = put(store, "a")
-    checkpoints.append_log(unit, "d", 0, "c", "", 1, b"row")
+    checkpoints.add_inbox(unit, "d", 0, "a", b"event")
     await commit_in_time(store, clock, unit)
-    assert rows(url, "SELECT seq FROM log") == [(1,)]
+    assert [[seq] for (seq,) in rows(url, "SELECT seq FROM inbox")] == [unit.results]
     assert [fact.attempt for fact in facts if isinstance(fact, StoreRetried)] == [1]
 
 
@@ -126,6 +149,42 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(
     await commit_in_time(store, clock, unit)
     assert [[seq] for (seq,) in rows(url, "SELECT seq FROM inbox")] == [unit.results]
     assert len([fact for fact in facts if isinstance(fact, StoreRetried)]) == 1
+
+
+async def test_a_commit_without_numbers_or_conflicts_is_one_statement(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Driver, "_begin", None)  # what would begin step by step
+    unit = put(store, "a")
+    checkpoints.add_letter(unit, LETTER)
+    await store.commit(unit)
+    await store.commit(put(store, "b"))
+    assert rows(url, KEYS) == [("a",), ("b",)]
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_commit_in_one_statement_whose_answer_is_lost_happens_once(
+    url: str, store: Store, clock: VirtualClock, facts: list[Fact], monkeypatch: pytest.MonkeyPatch, *, happened: bool
+) -> None:
+    real, left = PreparedStatement.fetchval, [1]
+
+    async def fetchval(statement: "PreparedStatement[asyncpg.Record]", *given: object) -> object:
+        if not left:
+            return await real(statement, *given)
+
+        left.pop()
+        if happened:
+            await real(statement, *given)
+
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(PreparedStatement, "fetchval", fetchval)
+    # a dead letter has nothing that would refuse a second one
+    unit = store.unit("letter")
+    checkpoints.add_letter(unit, LETTER)
+    await commit_in_time(store, clock, unit)
+    assert rows(url, "SELECT error FROM dead_letters") == [("e",)]
+    assert [fact.attempt for fact in facts if isinstance(fact, StoreRetried)] == [1]
 
 
 async def test_a_visitor_finds_out_as_well(
