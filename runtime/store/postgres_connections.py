@@ -19,18 +19,41 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT_TIMEOUT, COMMAND_TIMEOUT = 10.0, 60.0
 #: The first version in which all is there that we ask of a server.
 OLDEST = 14
+#: Of the database: others cannot store every text.
+ENCODING = "UTF8"
 
 
 async def connect(options: Options, role: str, settings: Mapping[str, str] | None = None) -> Connection:
     """Open a connection that sees the schema of the store, and nothing else.
 
     Raises:
-        ConfigError: The server does not let us in, or changes what we ask for.
+        ConfigError: The server does not let us in, changes what we ask for, or cannot hold a store.
+        StoreError: It cannot be reached.
+    """
+    connection = await reach(options, role, settings)
+    try:
+        problem = unfit(options, connection, str(await connection.fetchval("SHOW search_path")))
+    except TROUBLE as error:
+        connection.terminate()
+        raise translate(options.name, error, "connecting") from error
+
+    if problem is not None:
+        connection.terminate()
+        raise ConfigError(f"store {options.name}: {problem}")
+
+    return connection
+
+
+async def reach(options: Options, role: str, settings: Mapping[str, str] | None = None) -> Connection:
+    """Open a connection to whatever there is.
+
+    Raises:
+        ConfigError: The server does not let us in.
         StoreError: It cannot be reached.
     """
     given = {"application_name": application(options, role), "search_path": options.schema, **(settings or {})}
     try:
-        connection = await asyncpg.connect(
+        return await asyncpg.connect(
             options.dsn,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
@@ -40,22 +63,21 @@ async def connect(options: Options, role: str, settings: Mapping[str, str] | Non
     except (*TROUBLE, ValueError) as error:
         raise translate(options.name, cast("Exception", error), "connecting") from error
 
-    try:
-        path = await connection.fetchval("SHOW search_path")
-    except TROUBLE as error:
-        connection.terminate()
-        raise translate(options.name, error, "connecting") from error
 
+def unfit(options: Options, connection: Connection, search_path: str) -> str | None:
+    """Return why no store can be behind a connection; None when one can."""
     version = connection.get_server_version()
-    if path != options.schema or version.major < OLDEST:
-        connection.terminate()
-        raise ConfigError(
-            f"store {options.name}: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed"
-            if version.major < OLDEST
-            else f"store {options.name}: the server, or a pooler before it, ignores search_path"
-        )
+    if version.major < OLDEST:
+        return f"PostgreSQL {version.major} is too old: {OLDEST} or newer is needed"
 
-    return connection
+    if search_path != options.schema:
+        return "the server, or a pooler before it, ignores search_path"
+
+    encoding = str(getattr(connection.get_settings(), "server_encoding", ENCODING))
+    if encoding != ENCODING:
+        return f"the database has the encoding {encoding}, which does not hold every text: make it with {ENCODING}"
+
+    return None
 
 
 def application(options: Options, role: str) -> str:

@@ -49,7 +49,7 @@ TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClient
 
 def translate(store: str, error: Exception, doing: str) -> StoreError | ConfigError:
     """Return the error of ours that says what a driver's error means."""
-    reason = str(error) or type(error).__name__
+    reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
     if isinstance(error, asyncpg.PostgresError):
         state = str(error.sqlstate or "")
         if state.startswith(ROW_FAULTS):

@@ -94,6 +94,7 @@ async def test_a_dead_letter_of_a_cut_can_be_read(store: Store) -> None:
         id=1, domain="d", part="orders", reason="decode", error="bad", payload=b"{", position="7", created_at=NOW
     )
     assert await letters.list_letters(store, "other") == []
+    assert await letters.list_letters(store, "a\0b") == []
 
 
 # -- the inbox -------------------------------------------------------------------------------------------------
