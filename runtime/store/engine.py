@@ -121,6 +121,14 @@ class Engine(ABC):
         """Run a query on the read connection; returns at once."""
 
     @abstractmethod
+    async def listen(self, heard: Callable[[], None]) -> asyncio.Future[None]:
+        """Call back on the loop when another process has added a command; return what is done when that has ended.
+
+        Raises:
+            StoreError: The database cannot be reached.
+        """
+
+    @abstractmethod
     def open_connections(self) -> int:
         """Return how many connections are open; zero after ``close``."""
 

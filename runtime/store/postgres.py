@@ -14,6 +14,7 @@ from penstock.runtime.store.postgres_connections import Connection, connect, lea
 from penstock.runtime.store.postgres_driver import Driver
 from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_lease import NOW, UNTIL, Lease
+from penstock.runtime.store.postgres_listener import Listener
 from penstock.runtime.store.postgres_url import Options
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class PostgresEngine(Engine):
         self._options = options
         self._driver = Driver(options)
         self._readers = Readers(options)
+        self._listener = Listener(options)
         self._lease: Lease | None = None
         self._jobs: asyncio.Queue[Callable[[], Awaitable[None]] | None] = asyncio.Queue()
         self._writing: asyncio.Task[None] | None = None
@@ -166,9 +168,13 @@ class PostgresEngine(Engine):
             await job()
 
     @override
+    async def listen(self, heard: Callable[[], None]) -> asyncio.Future[None]:
+        return await self._listener.open(heard)
+
+    @override
     def open_connections(self) -> int:
         lease = self._lease is not None and self._lease.connected
-        return self._driver.connected + self._readers.open + lease
+        return self._driver.connected + self._readers.open + self._listener.connected + lease
 
     @override
     async def close(self) -> None:
@@ -179,6 +185,7 @@ class PostgresEngine(Engine):
             self._jobs.put_nowait(None)
             await self._writing
 
+        await self._listener.close()
         await self._readers.close()
         await self._driver.close()
         # last: until here nobody may think that we are gone

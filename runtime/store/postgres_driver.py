@@ -24,6 +24,7 @@ from penstock.runtime.store.postgres_connections import Connection, application,
 from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_statements import CHECKED, WHOLES, compile_kind, compile_whole
 from penstock.runtime.store.postgres_url import Options
+from penstock.runtime.store.run_kinds import ADD_COMMAND
 
 T = TypeVar("T")
 
@@ -243,6 +244,10 @@ class Driver:
             statement = self._statements[kind] = await self._current().prepare(compile_kind(kind))
 
         found = await statement.fetch(*columns_of(step.rows))
+        if kind is ADD_COMMAND:
+            # heard when it is committed, by who listens on the channel of the schema
+            await self._current().execute("SELECT pg_notify(current_schema(), '')")
+
         if kind.role is Role.GUARD and found:
             return Outcome(count=cast("int", found[0][0]))
 

@@ -142,6 +142,11 @@ class SQLiteEngine(Engine):
         self._reader.put(lambda driver: driver.look_up(query, parameters), report)
 
     @override
+    async def listen(self, heard: Callable[[], None]) -> asyncio.Future[None]:
+        """Never call back: nobody tells when a file has changed."""
+        return asyncio.get_running_loop().create_future()
+
+    @override
     def open_connections(self) -> int:
         return self._writer.connected + self._reader.connected
 

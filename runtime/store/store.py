@@ -26,6 +26,7 @@ from penstock.runtime.observe import Observer, StoreRetried, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.engine import BEGIN, COMMIT, Engine, Program, Query, answer
+from penstock.runtime.store.listening import Listening
 from penstock.runtime.store.migrations import MIGRATIONS, check_version, migrate
 from penstock.runtime.store.rows import RUNS_PER_NODE, to_micros
 from penstock.runtime.store.unit import Unit
@@ -40,7 +41,16 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 class Store:
     """An open store. Made by ``Store.open``."""
 
-    def __init__(self, url: str, engine: Engine, writer: Writer, *, scheduler: Scheduler, activity: Activity) -> None:
+    def __init__(
+        self,
+        url: str,
+        engine: Engine,
+        writer: Writer,
+        *,
+        scheduler: Scheduler,
+        activity: Activity,
+        observer: Observer,
+    ) -> None:
         self.url = url
         #: Number of this start of a serving process, never used twice; 0 for one that does not serve.
         self.node = 0
@@ -49,6 +59,8 @@ class Store:
         self._engine = engine
         self._writer = writer
         self._activity = activity
+        self._observer = observer
+        self._listening: Listening | None = None
         self._runs = 0
         self._closed = False
 
@@ -107,20 +119,20 @@ class Store:
             group_limit=group_limit,
             retry_timeout=retry_timeout,
         )
-        store = cls(url, engine, writer, scheduler=scheduler, activity=activity)
+        store = cls(url, engine, writer, scheduler=scheduler, activity=activity, observer=observer)
         prepare = (
             partial(serving, engine, to_micros(now), faults, alone=lock is not False)
             if serve
             else partial(visiting, engine)
         )
         give_up_at = scheduler.clock.monotonic() + retry_timeout if serve and engine.remote else 0.0
-        store.node = await store._open(prepare, observer, give_up_at)
+        store.node = await store._open(prepare, give_up_at)
         if serve:
             engine.serve(store.node, writer.give_up)
 
         return store
 
-    async def _open(self, prepare: Callable[[], Program[int]], observer: Observer, give_up_at: float) -> int:
+    async def _open(self, prepare: Callable[[], Program[int]], give_up_at: float) -> int:
         """Open the engine; a server may still be starting, so it is tried again until a time."""
         delay, tries = FIRST_DELAY, 0
         while True:
@@ -132,7 +144,7 @@ class Store:
                     raise
 
                 tries += 1
-                observer(StoreRetried(store=self._engine.name, attempt=tries, delay=delay, error=str(error)))
+                self._observer(StoreRetried(store=self._engine.name, attempt=tries, delay=delay, error=str(error)))
             finally:
                 self._activity.come_back()
 
@@ -196,6 +208,17 @@ class Store:
         self._engine.look_up(query, parameters, come_back)
         return await done or []
 
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call back, on the loop, when another process has added a command, or may have.
+
+        A database behind a network tells. The word may get lost with the connection, so a call comes as well when that
+        is there again, and the first at once. A file tells nobody: on SQLite there is only that first call, and who
+        waits for commands looks for them from time to time.
+        """
+        self._listening = Listening(
+            self._engine, heard, scheduler=self.scheduler, activity=self._activity, observer=self._observer
+        )
+
     # -- life ----------------------------------------------------------------------------------------------
 
     @property
@@ -222,6 +245,9 @@ class Store:
             return
 
         self._closed = True
+        if self._listening is not None:
+            await self._listening.close()
+
         await self._writer.drain()
         in_order = self.node and self._writer.error is None
         self._writer.refuse(closed(self._engine.name))
