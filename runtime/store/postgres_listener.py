@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from penstock.runtime.store.engine import answer
 from penstock.runtime.store.postgres_connections import Connection, connect, leave
 from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_url import Options
@@ -27,10 +28,17 @@ class Listener:
             StoreError: The server cannot be reached.
         """
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def end(_connection: object) -> None:
+            answer(lost, None, None)
+
+        def hear(*_notification: object) -> None:
+            heard()
+
         self._connection = connection = await connect(self._options, "listener")
-        connection.add_termination_listener(lambda _: lost.done() or lost.set_result(None))
+        connection.add_termination_listener(end)
         try:
-            await connection.add_listener(self._options.schema, lambda *_: heard())
+            await connection.add_listener(self._options.schema, hear)
         except TROUBLE as error:
             connection.terminate()
             raise translate(self._options.name, error, "listening") from error
