@@ -47,6 +47,8 @@ class Driver:
         self.node: int = 0
         self._options = options
         self._connection: Connection | None = None
+        #: Whether there was one already, in an opening that failed as well.
+        self._again = False
         self._statements: dict[Kind, PreparedStatement[asyncpg.Record]] = {}
         self._wholes: dict[tuple[Kind, ...], PreparedStatement[asyncpg.Record]] = {}
         #: Number of the last transaction; the row of our start holds that of the last committed one.
@@ -64,18 +66,26 @@ class Driver:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
 
-        again = self._connection is not None
         self._statements.clear()
         self._wholes.clear()
         self._connection = connection = await connect(self._options, "writer", PLANNER)
+        again, self._again = self._again, True
         if again:
-            # otherwise it might hold the locks of a transaction that nobody ends, until the network gives it up
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                f"WHERE application_name = '{application(self._options, 'writer')}' AND pid <> pg_backend_pid()"
-            )
+            await self._end_lost(connection)
 
         return connection
+
+    async def _end_lost(self, connection: Connection) -> None:
+        """End our other sessions: they may hold the locks of a transaction until the network gives them up."""
+        name = application(self._options, "writer")
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                f"WHERE application_name = '{name}' AND pid <> pg_backend_pid()"
+            )
+        except TROUBLE as error:
+            connection.terminate()
+            raise translate(self._options.name, error, "connecting") from error
 
     async def close(self) -> None:
         """Close the connection."""

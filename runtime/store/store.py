@@ -294,7 +294,9 @@ def replace_others(engine: Engine, now: int) -> Program[None]:
     Raises:
         StoreInUse: One of them is not.
     """
-    rivals = (yield f"SELECT pid, host FROM nodes WHERE {engine.words['alive']}").rows
+    # a start of ours is none: its COMMIT was not answered, and it is made again
+    text = f"SELECT pid, host FROM nodes WHERE token <> {engine.token} AND {engine.words['alive']}"
+    rivals = (yield text).rows
     if rivals:
         pid, host = rivals[0]
         raise StoreInUse(engine.name, f"process {pid} on {host}")
