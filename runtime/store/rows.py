@@ -1,5 +1,6 @@
 """The values that rows become, and the one conversion between wall-clock times and what a column holds."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -10,6 +11,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 #: Run ids are ``node * RUNS_PER_NODE + counter``: they grow with time and need no round trip.
 RUNS_PER_NODE = 2**32
+#: More than there can be, since an id has 63 bits.
+STARTS = 2**31
+#: How people see an id; of digits that everybody reads.
+NAME = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 
 
 def to_micros(at: datetime) -> int:
@@ -44,12 +49,12 @@ def run_number(name: str) -> int:
     Raises:
         RunNotFound: The text is not the name of a run.
     """
-    node, dash, counter = name.partition("-")
-    # isdecimal alone accepts digits of any script, which int would read as well
-    if not (dash and node.isascii() and counter.isascii() and node.isdecimal() and counter.isdecimal()):
+    found = NAME.fullmatch(name)
+    node, counter = (int(part) for part in found.groups()) if found else (STARTS, 0)
+    if node >= STARTS or counter >= RUNS_PER_NODE:
         raise RunNotFound(name)
 
-    return int(node) * RUNS_PER_NODE + int(counter)
+    return node * RUNS_PER_NODE + counter
 
 
 class FiringRow(msgspec.Struct, frozen=True, kw_only=True):
