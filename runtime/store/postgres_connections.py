@@ -7,7 +7,7 @@ import asyncpg
 
 from penstock.runtime.errors import ConfigError, StoreError, WriteConflict
 from penstock.runtime.store.engine import Query
-from penstock.runtime.store.postgres_errors import TROUBLE, translate
+from penstock.runtime.store.postgres_errors import TROUBLE, translate, translate_connecting
 from penstock.runtime.store.postgres_statements import compile_query
 from penstock.runtime.store.postgres_url import Options
 
@@ -61,7 +61,7 @@ async def reach(options: Options, role: str, settings: Mapping[str, str] | None 
             server_settings=given,
         )
     except (*TROUBLE, ValueError) as error:
-        raise translate(options.name, cast("Exception", error), "connecting") from error
+        raise translate_connecting(options.name, cast("Exception", error)) from error
 
 
 def unfit(options: Options, connection: Connection, search_path: str) -> str | None:
