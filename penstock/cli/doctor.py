@@ -2,40 +2,29 @@
 
 import importlib.metadata
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from penstock.cli.doctor_file import look_at_file
+from penstock.cli.doctor_server import look_at_server
+from penstock.cli.findings import Finding
 from penstock.cli.options import Json, StoreUrl, settings
-from penstock.cli.output import Table, counted, iso, print_json, print_table, size
-from penstock.cli.stores import file_of, read
+from penstock.cli.output import Table, counted, iso, print_json, print_table
 from penstock.runtime.clock import Clock, SystemClock
-from penstock.runtime.errors import ConfigError, StoreError
-from penstock.runtime.store.census import Census, find_damage, find_server, take_census
-from penstock.runtime.store.store import Store
-from penstock.runtime.urls import POSTGRES, masked
+from penstock.runtime.errors import ConfigError
+from penstock.runtime.store.census import Census
+from penstock.runtime.store.dialects import parse_url
+from penstock.runtime.urls import masked
 
-#: Below this there is a warning: group commits and the WAL need room to breathe.
-LITTLE_ROOM_BYTES = 512 * 1024**2
 #: A wall clock before this year was never set.
 FIRST_YEAR = 2026
 LIBRARIES = ("penstock", "msgspec", "sqlalchemy", "anyio", "cyclopts", "rich", "prometheus-client")
 #: Extra: the library that it brings, as it is imported.
 EXTRAS = {"demo": "psutil", "postgres": "asyncpg"}
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look at a thing has shown."""
-
-    subject: str
-    state: Literal["ok", "note", "warning", "problem"] = "ok"
-    value: str
-    #: What to do, where there is something to do.
-    advice: str | None = None
+#: How the place of a store is looked at, by database.
+LOOKS = {"sqlite": look_at_file, "postgresql": look_at_server}
 
 
 def doctor(*, store: StoreUrl = None, json: Json = False) -> int:
@@ -86,80 +75,21 @@ def installed(name: str) -> str | None:
 
 def look_at_settings(store: str | None) -> Iterator[Finding]:
     """Look at the settings, then at the store that they name, then at the clock."""
-    clock = SystemClock()
+    clock, census = SystemClock(), None
     try:
         config = settings(store).config
-        file = file_of(config.store)
+        look = LOOKS[parse_url(config.store).get_backend_name()]
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(subject="configuration", state="problem", value=problem, advice="see `penstock config show`")
-
-        yield look_at_clock(clock, None)
-        return
-
-    yield Finding(subject="configuration", value=f"store {masked(config.store)}, synchronous={config.synchronous}")
-    if config.store.startswith(POSTGRES):
-        yield Finding(subject="store", state="note", value="on a server, which is not looked into yet")
-        yield look_at_clock(clock, None)
-        return
-
-    yield look_at_disk(file)
-    if file.exists():
-        yield from look_at_store(config.store, file, clock)
     else:
-        yield Finding(
-            subject="store",
-            state="note" if store is None else "problem",
-            value=f"there is no {file}",
-            advice="it is made when an app first opens it",
-        )
-        yield look_at_clock(clock, None)
+        yield Finding(subject="configuration", value=f"store {masked(config.store)}, synchronous={config.synchronous}")
+        census = yield from look(config, clock, named=store is not None)
 
+    if census is not None:
+        yield from look_at_contents(census)
 
-def look_at_disk(file: Path) -> Finding:
-    """Look at the room that is left where the store is."""
-    folder = next(parent for parent in file.parents if parent.exists())
-    free = shutil.disk_usage(folder).free
-    little = free < LITTLE_ROOM_BYTES
-    return Finding(
-        subject="free disk space",
-        value=f"{size(free)} in {folder}",
-        state="warning" if little else "ok",
-        advice="a full disk stops the app: free some space" if little else None,
-    )
-
-
-def look_at_store(url: str, file: Path, clock: Clock) -> Iterator[Finding]:
-    """Look into the store; a store that cannot be read is the finding."""
-
-    async def ask(opened: Store) -> tuple[Census, list[str]]:
-        return await take_census(opened), await find_damage(opened)
-
-    try:
-        census, damage = read(url, ask)
-    except (StoreError, ConfigError) as error:
-        yield Finding(subject="store", state="problem", value=str(error))
-        return
-
-    yield Finding(
-        subject="store", value=f"{file}: {census.engine}, schema version {census.schema}, {describe_size(file)}"
-    )
-    yield Finding(
-        subject="integrity",
-        value=damage[0] if damage else "sound",
-        state="problem" if damage else "ok",
-        advice="restore the store from a backup" if damage else None,
-    )
-    yield Finding(subject="served by", value=find_server(file) or "nobody")
-    yield from look_at_contents(census)
     yield look_at_clock(clock, census)
-
-
-def describe_size(file: Path) -> str:
-    """Return the sizes of the file and of what is not yet in it."""
-    wal = file.with_name(f"{file.name}-wal")
-    waiting = wal.stat().st_size if wal.exists() else 0
-    return f"{size(file.stat().st_size)} and {size(waiting)} in the WAL"
 
 
 def look_at_contents(census: Census) -> Iterator[Finding]:

@@ -66,6 +66,7 @@ STOPWATCHES = {"time.perf_counter", "time.perf_counter_ns", "time.process_time",
 MEASURES = READS_TIME | {
     "penstock/demo/burn.py": "the load spike ends when its time is up",
     "runtime/metrics.py": "durations of what is observed",
+    "runtime/store/postgres_check.py": "durations of statements and commits, for people",
     "runtime/store/writer.py": "durations of commits",
 }
 #: Calls that, given a timeout, make a thread wait for real time.

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from penstock.cli import doctor
+from penstock.cli import doctor, doctor_file
 from penstock.runtime.store.migrations import MIGRATIONS
 from penstock.runtime.store.store import Store
 from tests.architecture.source import SETTINGS
@@ -125,7 +125,7 @@ def test_bad_settings_are_problems_and_the_rest_is_looked_at(
 
 
 def test_little_room_is_a_warning(project: Path, penstock: Penstock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LITTLE_ROOM_BYTES", 2**60)
+    monkeypatch.setattr(doctor_file, "LITTLE_ROOM_BYTES", 2**60)
     outcome = penstock("doctor", "--json")
     assert outcome.code == 0
     assert findings(outcome)["free disk space"]["state"] == "warning"
@@ -156,11 +156,3 @@ def test_missing_extra_is_a_note(project: Path, penstock: Penstock, monkeypatch:
 def test_text_is_a_table(store: Path, penstock: Penstock) -> None:
     lines = penstock("doctor").out.splitlines()
     assert any(line.split()[:3] == ["ok", "integrity", "sound"] for line in lines)
-
-
-def test_a_store_on_a_server_is_not_taken_for_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.doctor(store="postgresql://user:secret@127.0.0.1:1/db", json=True) == 0
-    told = capsys.readouterr().out
-    assert "on a server, which is not looked into yet" in told
-    assert "secret" not in told
-    assert "there is no" not in told
