@@ -222,9 +222,11 @@ def test_the_name_of_a_run_leads_back_to_its_id(node: int, counter: int) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["", "-", "3", "3-", "-17", "a-b", "3-17-1", "\uff13-\uff11", "3 - 17", "-3-17", "+3-17"]
-    # what is larger than any is no other run's
-    + [f"1-{2**32 + 1}", f"{2**31}-1", f"{10**20}-1", "1-" + "9" * 5000],
+    [
+        *["", "-", "3", "3-", "-17", "a-b", "3-17-1", "\uff13-\uff11", "3 - 17", "-3-17", "+3-17"],
+        # what is larger than any is no other run's
+        *[f"1-{2**32 + 1}", f"{2**31}-1", f"{10**20}-1", "1-" + "9" * 5000],
+    ],
 )
 def test_what_is_no_name_of_a_run_is_not_found(name: str) -> None:
     with pytest.raises(RunNotFound):
