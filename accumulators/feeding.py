@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from penstock.accumulators.awaiting import AwaitingAccumulator
+from penstock.accumulators.feed import Feed
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.polling import PollingAccumulator
 from penstock.accumulators.stream import StreamAccumulator
@@ -22,7 +23,7 @@ def feeder(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads)
         return lambda: poll(accumulator, scheduler, threads)
 
     if isinstance(accumulator.definition, StreamAccumulator):
-        return lambda: stream(accumulator)
+        return lambda: stream(accumulator, scheduler, threads)
 
     return None
 
@@ -59,12 +60,13 @@ async def ask(definition: PollingAccumulator[object], threads: Threads) -> objec
     return await returned if inspect.isawaitable(returned) else returned
 
 
-async def stream(accumulator: LiveAccumulator) -> None:
+async def stream(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
     """Let the source bring events until it ends."""
     definition = cast("StreamAccumulator[object, object]", accumulator.definition)
-    accumulator.health = "live"
+    feed = Feed(accumulator, scheduler, threads)
+    feed.live()  # a source that has to connect first says so before anybody can look
     try:
-        await definition.source.run(accumulator, accumulator.newest_positions())
+        await definition.source.run(feed, accumulator.newest_positions())
     except (Exception, CancelledError) as error:
         note_failure(accumulator, error)
         raise

@@ -1,11 +1,21 @@
-"""Where events come from: the one thing to implement for a new kind of source."""
+"""Where events come from: the one thing to implement for a new kind of source.
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+A source is an object with a name and one coroutine, ``run``. All it may do to the app goes through the intake that it
+is given: hand over events with their positions, wait for room, tell whether it is connected, wait for time, work in a
+thread. ``penstock.testing.contract`` tests that a source keeps its side.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar, runtime_checkable
+
+from typing_extensions import ParamSpec
 
 from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import value_text
 from penstock.runtime.texts import is_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: A place in a source or in one of its partitions: a Kafka offset, a line number, a cursor.
 Position = int | str
@@ -30,8 +40,29 @@ class Intake(Protocol):
         """
         ...
 
-    async def ready(self) -> None:
+    def ready(self) -> Awaitable[None]:
         """Wait until more can be taken; at once when that is now, but other work on the loop has its turn."""
+        ...
+
+    def connecting(self) -> None:
+        """Say that the system behind the source is being reached; without this the source is live from its start."""
+
+    def live(self) -> None:
+        """Say that the system behind the source is reached, and events come when there are any."""
+
+    def lost(self, error: BaseException) -> None:
+        """Say that the system is out of reach for now; for a source that tries again by itself and does not raise."""
+
+    def dropped(self, events: int = 1) -> None:
+        """Count events that the source had to drop, because they came faster than they were taken."""
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        """Wait some time of the app's clock: the way to look again later, or to try again."""
+        ...
+
+    def in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Call what blocks (a file, a driver) in a thread of the app, and return what it returns."""
+        ...
 
 
 @runtime_checkable

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-Health = Literal["starting", "live", "disconnected", "ended"]
+#: ``connecting`` and ``disconnected``: what feeds it is being reached, or out of reach. ``ended``: nothing more comes.
+Health = Literal["starting", "connecting", "live", "disconnected", "ended"]
 
 
 class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,67 @@
+"""What a source sees of the app: the intake of one accumulator, for one run of the source."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from typing_extensions import ParamSpec
+
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.source import Position
+from penstock.runtime.foreign import error_text
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.threads import Threads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Accept(Protocol):
+    """How events are handed over."""
+
+    def __call__(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
+        """Process one event at once."""
+        ...
+
+
+class Feed:
+    """An ``Intake``.
+
+    Attributes:
+        accept: The accumulator's own method: events go there without a step in between.
+    """
+
+    __slots__ = ("_accumulator", "_scheduler", "_threads", "accept")
+
+    def __init__(self, accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
+        self._accumulator = accumulator
+        self._scheduler, self._threads = scheduler, threads
+        self.accept: Accept = accumulator.accept
+
+    async def ready(self) -> None:
+        """Wait until more can be taken."""
+        await self._accumulator.ready()
+
+    def connecting(self) -> None:
+        """Note that the system behind the source is being reached; the last error stays until it is."""
+        self._accumulator.health = "connecting"
+
+    def live(self) -> None:
+        """Note that events come when there are any."""
+        self._accumulator.health, self._accumulator.error = "live", None
+
+    def lost(self, error: BaseException) -> None:
+        """Note that the system behind the source is out of reach."""
+        self._accumulator.health, self._accumulator.error = "disconnected", error_text(error)
+
+    def dropped(self, events: int = 1) -> None:
+        """Count events that never reached the accumulator."""
+        self._accumulator.overflowed += events
+        self._accumulator.keeper.drop(self._accumulator.name, "overflow")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait some time of the app's clock."""
+        await self._scheduler.sleep(seconds)
+
+    def in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Call what blocks in a thread of the app."""
+        return self._threads.run(fn, *args, **kwargs)
