@@ -13,6 +13,7 @@ from tests.guards import (
     guard_leaks as guard_leaks,
     guard_tasks as guard_tasks,
 )
+from tests.kafka_broker import close_broker
 from tests.postgres import close_databases
 from tests.services import check_required, describe, need
 
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """End the servers that tests have started."""
     close_databases()
+    close_broker()
 
 
 def pytest_report_header() -> str:

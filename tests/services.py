@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import postgres
+from tests import kafka_broker, postgres
 
 
 def sqlite_missing() -> str | None:
@@ -22,7 +22,11 @@ def sqlite_missing() -> str | None:
 
 
 #: Each service with the question why it cannot be used; ``None`` is: it can.
-SERVICES: dict[str, Callable[[], str | None]] = {"sqlite": sqlite_missing, "postgres": postgres.missing}
+SERVICES: dict[str, Callable[[], str | None]] = {
+    "sqlite": sqlite_missing,
+    "postgres": postgres.missing,
+    "kafka": kafka_broker.missing,
+}
 
 
 def required() -> frozenset[str]:
