@@ -16,7 +16,7 @@ from penstock.testing import VirtualClock
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def with_store(where: Path | str, work: Callable[[Store], Awaitable[None]]) -> None:
+def with_store(where: Path | str, work: Callable[[Store], Awaitable[object]]) -> None:
     """Serve a store for as long as ``work`` takes."""
 
     async def serve() -> None:

@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -156,3 +158,24 @@ def test_missing_extra_is_a_note(project: Path, penstock: Penstock, monkeypatch:
 def test_text_is_a_table(store: Path, penstock: Penstock) -> None:
     lines = penstock("doctor").out.splitlines()
     assert any(line.split()[:3] == ["ok", "integrity", "sound"] for line in lines)
+
+
+def test_server_that_is_not_there_is_a_problem(project: Path, penstock: Penstock) -> None:
+    url = "postgresql+asyncpg://app:secret@127.0.0.1:1/shop"
+    outcome = penstock("doctor", "--json", "--store", url)
+    assert (outcome.code, outcome.err) == (1, "")
+    assert findings(outcome)["server"]["value"] == (
+        "store 'postgresql+asyncpg://app:***@127.0.0.1:1/shop' is unavailable: [Errno 111] Connect call failed "
+        "('127.0.0.1', 1); check that the server runs, and host and port of the URL"
+    )
+    assert findings(outcome)["clock"]["state"] == "ok"
+    assert "secret" not in outcome.out
+
+
+def test_missing_driver_is_named_with_what_brings_it() -> None:
+    words = ["doctor", "--json", "--store", "postgresql://app:secret@127.0.0.1:1/shop"]
+    program = f"import sys; sys.modules['asyncpg'] = None; from penstock.cli.main import main; sys.exit(main({words}))"
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=15)
+    assert ended.returncode == 1
+    assert "PostgreSQL needs the package asyncpg: pip install 'penstock[postgres]'" in ended.stdout
+    assert "secret" not in ended.stdout + ended.stderr
