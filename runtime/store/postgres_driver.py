@@ -37,6 +37,9 @@ PLANNER = {
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
 }
+#: The server itself ends a transaction with which we do not get on, in time for a renewal of the lease (which waits for
+#: its lock) when our loop is blocked, and for the next start when we are paused, or out of reach.
+SESSION = {**PLANNER, "idle_in_transaction_session_timeout": "10s"}
 
 
 class Driver:
@@ -68,7 +71,7 @@ class Driver:
 
         self._statements.clear()
         self._wholes.clear()
-        self._connection = connection = await connect(self._options, "writer", PLANNER)
+        self._connection = connection = await connect(self._options, "writer", SESSION)
         again, self._again = self._again, True
         if again:
             await self._end_lost(connection)

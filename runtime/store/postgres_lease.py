@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 from penstock.runtime.errors import PenstockError, StoreError, StoreTakenOver
 from penstock.runtime.store.engine import answer
-from penstock.runtime.store.postgres_connections import Connection, connect, leave
+from penstock.runtime.store.postgres_connections import Connection, application, connect, leave
 from penstock.runtime.store.postgres_errors import TROUBLE
 from penstock.runtime.store.postgres_url import Options
 
 #: Seconds for which a lease is good without being renewed, between two renewals, and after trouble with one.
 LEASE, RENEWAL, RETRY = 30.0, 6.0, 1.0
+#: Seconds in which the server must answer; beyond, the connection is taken to be gone while there is time for another.
+ANSWER = 8.0
 #: Seconds after which an event loop that does not answer no longer counts as serving.
 STALL_LIMIT = 60.0
 #: Microseconds since 1970, by the database's clock; and the date of a lease that is taken or renewed now.
@@ -37,9 +39,10 @@ class Lease:
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="penstock-lease", daemon=True)
-        #: The thread's loop, and what wakes it before a renewal is due: the end.
+        #: The thread's loop; what wakes it before a renewal is due: the end, or the loss of the connection.
         self._own: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event = asyncio.Event()
+        self._wake: asyncio.Event = asyncio.Event()
+        self._stopping = False
         self._last_beat = 0.0
 
     async def open(self) -> None:
@@ -57,9 +60,10 @@ class Lease:
         if self._thread.ident is None:
             return
 
+        self._stopping = True
         if self._own is not None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
-                self._own.call_soon_threadsafe(self._stopping.set)
+                self._own.call_soon_threadsafe(self._wake.set)
 
         await self._ended
 
@@ -97,6 +101,7 @@ class Lease:
                 delay = RENEWAL
             # it is tried again; what happens when it lasts too long is up to whoever wants to take over
             except (*TROUBLE, PenstockError):
+                connection.remove_termination_listener(self._lose)
                 connection.terminate()
                 delay = RETRY
 
@@ -105,13 +110,28 @@ class Lease:
 
     async def _connect(self) -> Connection:
         connection = await connect(self._options, "lease")
-        await self._lock(connection)
+        try:
+            await self._lock(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+
+        connection.add_termination_listener(self._lose)
         self.connected = True
         return connection
 
     async def _lock(self, connection: Connection) -> None:
-        """Take the lock, unless the session of a lost connection of ours still holds it: then it is tried again."""
-        self._locked = bool(await connection.fetchval(f"SELECT pg_try_advisory_lock({self._options.token})"))
+        """Take the lock, from a lost session of ours if there is one; if it does not end, that is tried again."""
+        take = f"SELECT pg_try_advisory_lock({self._options.token})"
+        self._locked = bool(await connection.fetchval(take, timeout=ANSWER))
+        if not self._locked:
+            name = application(self._options, "lease")
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+                f"WHERE application_name = '{name}' AND pid <> pg_backend_pid()",
+                timeout=ANSWER,
+            )
+            self._locked = bool(await connection.fetchval(take, timeout=ANSWER))
 
     async def _renew(self, connection: Connection) -> bool:
         """Renew the lease; return whether it is still ours."""
@@ -121,7 +141,7 @@ class Lease:
             return True
 
         done = await connection.execute(
-            f"UPDATE nodes SET lease_until = {UNTIL} WHERE id = {self._node} AND lost_at IS NULL"
+            f"UPDATE nodes SET lease_until = {UNTIL} WHERE id = {self._node} AND lost_at IS NULL", timeout=ANSWER
         )
         if done != "UPDATE 1" and self._lost is not None:
             self._tell(self._lost, StoreTakenOver(self._options.name))
@@ -130,11 +150,17 @@ class Lease:
         return True
 
     async def _stop_within(self, seconds: float) -> bool:
-        """Wait for the end; return whether it came."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+        """Wait until the end, the loss of the connection, or some seconds later; return whether it is the end."""
+        if not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
 
-        return self._stopping.is_set()
+        self._wake.clear()
+        return self._stopping
+
+    def _lose(self, _connection: object) -> None:
+        """Let another connection be made at once: until it has the lock, others may take us for dead."""
+        self._wake.set()
 
     def _beat(self, own: asyncio.AbstractEventLoop) -> None:
         """Note, on the app's loop, that it runs."""

@@ -1,5 +1,17 @@
 """Stores in the process of the tests, beside those of victims."""
 
-from tests.runtime.store.conftest import clock, facts, open_store, scheduler
+from collections.abc import Iterator
 
-__all__ = ["clock", "facts", "open_store", "scheduler"]
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.runtime.store.conftest import clock, facts, open_store, scheduler, store
+
+__all__ = ["clock", "facts", "open_store", "scheduler", "store"]
+
+
+@pytest.fixture
+def proxy(store_url: str) -> Iterator[Proxy]:
+    """Stand between a store and its server; a module of tests whose ``url`` it is goes by way of it."""
+    with Proxy(store_url) as proxy:
+        yield proxy
