@@ -82,6 +82,7 @@ class App:
         self._wiring = wire(parts)
         self._clock = clock or SystemClock()
         self._observer = observer or silent
+        self._joining: list[Observer] = []
         self._faults = faults
         self._deterministic = deterministic
         self._session: Session | None = None
@@ -128,6 +129,10 @@ class App:
             faults=self._faults,
             deterministic=self._deterministic,
         )
+        for observer in self._joining:
+            session.observe(observer)
+
+        self._joining.clear()
         await session.open()
         self._session = session
         return self
@@ -305,8 +310,11 @@ class App:
         await self._open.wait_idle()
 
     def observe(self, observer: Observer) -> None:
-        """Tell ``observer`` every fact from now on, until the app is closed."""
-        self._open.observe(observer)
+        """Tell ``observer`` every fact from now on, until the app is closed. Before it is open: of the next opening."""
+        if self._session is None:
+            self._joining.append(observer)
+        else:
+            self._session.observe(observer)
 
     def health(self) -> Health:
         """Return how the app and each of its parts feel."""

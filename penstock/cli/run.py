@@ -60,8 +60,8 @@ async def serve(app: App, reference: str, json: bool) -> None:  # noqa: FBT001 -
         elif words := sentence(fact):
             print(f"{clock_time(clock.now())}  {words}", flush=True)
 
+    app.observe(tell)  # before it is open: a server may have to be waited for
     async with app:
-        app.observe(tell)
         complain(f"penstock: {reference} serves {masked(app.config.store)}; Ctrl-C stops it")
         await app.serve()
 

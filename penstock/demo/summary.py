@@ -7,6 +7,9 @@ import msgspec
 
 from penstock.demo.words import duration, plural
 
+#: What is shown instead of the password of a store.
+HIDDEN = "***"
+
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What a demo has seen. Every figure was counted, none is expected."""
@@ -68,6 +71,9 @@ def lines(summary: Summary, program: str) -> Iterator[str]:
 
     yield from (f"report: {report}" for report in summary.reports)
     yield from (f"look further: {command}" for command in summary.commands(program))
+    if HIDDEN in summary.store:
+        yield f"({HIDDEN} stands for the password)"
+
     if summary.missing:
         yield f"NOT SEEN: {', '.join(summary.missing)}"
 

@@ -139,6 +139,25 @@ def test_second_server_is_refused_in_one_sentence(write: Write, penstock: Pensto
     with_store(project / "market.db", try_another)
 
 
+def test_server_that_is_not_there_is_told_of_while_it_is_waited_for(write: Write) -> None:
+    write("market.py", STREAM)
+    write("penstock.toml", 'store_retry_timeout = "1s"\n')
+    url = "postgresql+asyncpg://app:secret@127.0.0.1:1/shop"
+    with serving("market", "--store", url) as process:
+        out, errors = process.communicate(timeout=15)
+
+    sentence = (
+        "store 'postgresql+asyncpg://app:***@127.0.0.1:1/shop' is unavailable: [Errno 111] Connect call failed "
+        "('127.0.0.1', 1); check that the server runs, and host and port of the URL"
+    )
+    assert process.returncode == 1
+    assert [line.split("  ", 1)[1] for line in out.splitlines()][:2] == [
+        f"the store has trouble, next try in 100 ms: {sentence}",
+        f"the store has trouble, next try in 200 ms: {sentence}",
+    ]
+    assert errors == f"penstock: {sentence}\n"
+
+
 FAILING = """
 import sqlite3
 import penstock as ps

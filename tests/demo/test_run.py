@@ -11,6 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy.engine import make_url
+
+from tests.postgres import is_postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -26,19 +29,30 @@ def load_of(pid: int) -> Sequence[psutil.Process]:
     return [child for child in psutil.Process(pid).children() if "burn.py" in " ".join(child.cmdline())]
 
 
-def test_demo_sees_events_firings_and_runs_and_remembers_them(tmp_path: Path) -> None:
+def test_demo_sees_events_firings_and_runs_and_remembers_them(tmp_path: Path, store_url: str) -> None:
+    store = store_url
+    if is_postgres(store_url):  # of whom the server of the tests asks no password
+        given = make_url(store_url)
+        store = given.set(password=given.password or "secret").render_as_string(hide_password=False)
+
     done = subprocess.run(
-        [*DEMO, "--seconds", "5", "--json"], check=False, cwd=tmp_path, capture_output=True, text=True
+        [*DEMO, "--seconds", "5", "--json", "--store", store], check=False, cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert "secret" not in done.stdout
     seen = json.loads(done.stdout)
+    assert seen["store"] == make_url(store).render_as_string(hide_password=True).removeprefix("sqlite:///")
     assert seen["missing"] == []
     assert seen["events"] >= seen["firings"] > 10
     for report in seen["reports"]:
         assert Path(report).with_suffix(".svg").read_text().startswith("<svg")
 
-    listed = json.loads(penstock(tmp_path, "runs", "list", "--store", "penstock-demo.db", "--json"))
+    listed = json.loads(penstock(tmp_path, "runs", "list", "--store", store, "--json"))
     assert sorted(run["id"] for run in listed["runs"]) == sorted(seen["runs"])
+    run = json.loads(penstock(tmp_path, "runs", "show", seen["runs"][0], "--store", store, "--json"))
+    assert {task["status"] for task in run["tasks"]} <= {"completed", "running"}
+    assert (tmp_path / "store.db").exists() is not is_postgres(store)
+    assert not (tmp_path / "penstock-demo.db").exists()
 
 
 def started(folder: Path) -> "subprocess.Popen[str]":

@@ -35,6 +35,16 @@ def test_summary_says_what_was_seen_and_where_to_look_further() -> None:
     ]
 
 
+def test_a_password_that_is_not_shown_has_to_be_put_into_the_commands() -> None:
+    url = "postgresql+asyncpg://app:***@localhost/shop"
+    told = list(lines(msgspec.structs.replace(SUMMARY, store=url), "penstock"))
+    assert told[-3:] == [
+        f"look further: penstock runs list --store '{url}'",
+        f"look further: penstock runs show 3-1 --store '{url}'",
+        "(*** stands for the password)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "missing"), [("events", "event"), ("firings", "firing"), ("completed", "completed run")]
 )

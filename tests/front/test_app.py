@@ -112,6 +112,17 @@ async def test_an_observer_that_joins_later_is_told_what_comes(store_url: str) -
         assert [fact.status for fact in facts if isinstance(fact, RunFinished)] == ["completed"]
 
 
+async def test_an_observer_that_joins_before_is_told_of_one_opening(store_url: str) -> None:
+    market, facts = Market(), list[object]()
+    app = ps.App(store_url, market.parts)
+    app.observe(facts.append)
+    for _ in range(2):
+        async with app:
+            await app.execute(market.settle, {"symbol": "A", "price": 1.0})
+
+    assert [fact.status for fact in facts if isinstance(fact, RunFinished)] == ["completed"]
+
+
 def test_run_opens_the_app_for_one_call(store_url: str) -> None:
     market = Market()
     app = ps.App(store_url, market.parts)
