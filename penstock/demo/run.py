@@ -22,7 +22,7 @@ from penstock.demo.report import headline
 from penstock.demo.streams import Counts, stream
 from penstock.demo.summary import Summary
 from penstock.demo.view import View, view_for
-from penstock.demo.words import duration, plural
+from penstock.demo.words import plural
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.observe import CutCommitted, Fact, StoreRetried
 from penstock.runtime.urls import SQLITE, masked
@@ -121,8 +121,8 @@ class Demo:
 
     def _observe(self, fact: Fact) -> None:
         self._cuts += isinstance(fact, CutCommitted)
-        if isinstance(fact, StoreRetried):
-            self._view.say(f"the store has trouble, next try in {duration(fact.delay)}: {fact.error}")
+        if isinstance(fact, StoreRetried) and fact.attempt == 1:
+            self._view.say(f"the store has trouble, and is tried again: {fact.error}")
 
         self._incidents(fact)
 

@@ -210,7 +210,8 @@ def _firings(frame: Frame) -> list[RenderableType]:
 
 def _runs(frame: Frame, *, wide: bool) -> list[RenderableType]:
     earlier = f", {plural(frame.earlier_runs, 'earlier run')} in {frame.store}" if frame.earlier_runs else ""
-    title = Text.assemble(("incidents  ", "bold"), f"{len(frame.runs)} in this demo{earlier}")
+    words = f"{len(frame.runs)} in this demo{earlier}"
+    title = Text.assemble(("incidents  ", "bold"), words, no_wrap=True, overflow="ellipsis")
     if not frame.runs:
         return [title, Text("           everything is normal so far", style="dim")]
 

@@ -1,6 +1,7 @@
 """The whole demo, as a command, on the machine on which the tests run."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -53,6 +54,18 @@ def test_demo_sees_events_firings_and_runs_and_remembers_them(tmp_path: Path, st
     assert {task["status"] for task in run["tasks"]} <= {"completed", "running"}
     assert (tmp_path / "store.db").exists() is not is_postgres(store)
     assert not (tmp_path / "penstock-demo.db").exists()
+
+
+def test_demo_says_that_it_waits_for_a_server(tmp_path: Path) -> None:
+    url = "postgresql+asyncpg://app:secret@127.0.0.1:1/shop"
+    environ = os.environ | {"PENSTOCK_STORE_RETRY_TIMEOUT": "0.5s"}
+    command = [*DEMO, "--plain", "--store", url]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, env=environ)
+    sentence = "store 'postgresql+asyncpg://app:***@127.0.0.1:1/shop' is unavailable: [Errno 111] Connect call failed"
+    assert done.returncode == 1
+    assert done.stdout.count("the store has trouble, and is tried again: " + sentence) == 1
+    assert done.stderr.startswith(f"penstock: {sentence}")
+    assert "secret" not in done.stdout + done.stderr
 
 
 def started(folder: Path) -> "subprocess.Popen[str]":

@@ -69,6 +69,10 @@ def test_picture_fits_a_small_terminal() -> None:
 
 def test_picture_tells_earlier_runs_and_failed_firings() -> None:
     assert "2 earlier runs in demo.db" in drawn(FRAME, 110)
+    url = "postgresql+asyncpg://postgres@127.0.0.1:5432/measurements"
+    long = drawn(msgspec.structs.replace(FRAME, store=url), 80)
+    assert "2 earlier runs in postgresql+asyncpg://" in long
+    assert len(long.splitlines()) == len(drawn(FRAME, 80).splitlines())
     assert "3 failed firings" in drawn(msgspec.structs.replace(FRAME, failed=3), 110)
 
 
