@@ -28,13 +28,15 @@ class Feed:
 
     Attributes:
         accept: The accumulator's own method: events go there without a step in between.
+        scheduler: The app's.
     """
 
-    __slots__ = ("_accumulator", "_scheduler", "_threads", "accept")
+    __slots__ = ("_accumulator", "_threads", "accept", "scheduler")
 
     def __init__(self, accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
         self._accumulator = accumulator
-        self._scheduler, self._threads = scheduler, threads
+        self._threads = threads
+        self.scheduler: Scheduler = scheduler
         self.accept: Accept = accumulator.accept
 
     async def ready(self) -> None:
@@ -58,9 +60,28 @@ class Feed:
         self._accumulator.overflowed += events
         self._accumulator.keeper.drop(self._accumulator.name, "overflow")
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait some time of the app's clock."""
-        await self._scheduler.sleep(seconds)
+    @property
+    def full(self) -> bool:
+        """Whether there is no room."""
+        return self._accumulator.full
+
+    @property
+    def wants_records(self) -> bool:
+        """Whether the function asks for more than the event."""
+        return self._accumulator.definition.extras is not None
+
+    @property
+    def stored(self) -> Mapping[str, Position]:
+        """The positions that are committed."""
+        return self._accumulator.stored
+
+    def skip(self, position: Position, partition: str = "") -> None:
+        """Note a position without an event."""
+        self._accumulator.skip(position, partition)
+
+    def report(self, *, lag: int, rate: float) -> None:
+        """Note how far behind the source is."""
+        self._accumulator.lag, self._accumulator.rate = lag, rate
 
     def in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Call what blocks in a thread of the app."""

@@ -12,6 +12,7 @@ from typing_extensions import ParamSpec
 
 from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import value_text
+from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.texts import is_text
 
 P = ParamSpec("P")
@@ -56,8 +57,24 @@ class Intake(Protocol):
     def dropped(self, events: int = 1) -> None:
         """Count events that the source had to drop, because they came faster than they were taken."""
 
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait some time of the app's clock: the way to look again later, or to try again."""
+    @property
+    def scheduler(self) -> Scheduler:
+        """What waits for the app's time: ``await intake.scheduler.sleep(1.0)`` to look, or to try, again later."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room, so that ``ready`` waits for it, and not only for the turn of others."""
+        ...
+
+    @property
+    def wants_records(self) -> bool:
+        """Whether the function asks for a key, headers and the like: then hand over a whole ``Record``."""
+        ...
+
+    @property
+    def stored(self) -> Mapping[str, Position]:
+        """The positions that are committed to the store, by partition."""
         ...
 
     def in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:

@@ -23,6 +23,11 @@ from penstock.accumulators.source import (
     Source as Source,
 )
 from penstock.accumulators.stream import stream_accumulator as stream_accumulator
+from penstock.accumulators.sources.iterator import FromIterator as FromIterator
+from penstock.accumulators.sources.lines import Lines as Lines
+from penstock.accumulators.sources.memory import Memory as Memory
+from penstock.accumulators.sources.observable import FromObservable as FromObservable
+from penstock.accumulators.sources.process import Process as Process
 from penstock.app import App as App
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import GraphResult as GraphResult
@@ -54,6 +59,8 @@ from penstock.runtime.errors import (
     PartFailed as PartFailed,
     PenstockError as PenstockError,
     RunError as RunError,
+    PositionLost as PositionLost,
+    ProcessFailed as ProcessFailed,
     RunFailed as RunFailed,
     RunNotFound as RunNotFound,
     RunParked as RunParked,
@@ -103,6 +110,8 @@ __all__ = [
     "Fact",
     "Firing",
     "GraphError",
+    "FromIterator",
+    "FromObservable",
     "GraphResult",
     "Health",
     "InputError",
@@ -110,6 +119,8 @@ __all__ = [
     "InvariantError",
     "LeaseLost",
     "NodeFailed",
+    "Lines",
+    "Memory",
     "Observer",
     "Part",
     "PartFailed",
@@ -118,6 +129,9 @@ __all__ = [
     "Portal",
     "Position",
     "Reactor",
+    "PositionLost",
+    "Process",
+    "ProcessFailed",
     "Run",
     "RunError",
     "RunFailed",

@@ -7,6 +7,8 @@ The class answers two questions: whose mistake is it, and does trying again help
     ├─ ConfigError
     ├─ SourceError
     │  ├─ SourceUnavailable
+    │  ├─ PositionLost
+    │  ├─ ProcessFailed
     │  └─ DecodeError
     ├─ ChannelError
     │  ├─ ChannelClosed
@@ -99,6 +101,33 @@ class SourceUnavailable(SourceError):
         super().__init__(f"source {source!r} is unavailable: {reason}")
         self.source = source
         self.reason = reason
+
+
+class PositionLost(SourceError):
+    """What a source reads is not what it was: it does not have the position any more behind which reading goes on."""
+
+    def __init__(self, source: str, position: int | str, reason: str) -> None:
+        super().__init__(f"source {source!r} cannot go on behind position {position!r}: {reason}")
+        self.source = source
+        self.position = position
+        self.reason = reason
+
+
+class ProcessFailed(SourceError):
+    """The process whose output is read ended with an error.
+
+    Attributes:
+        source: Name of the source.
+        exit_code: What it returned; negative for the number of the signal that ended it.
+        output: The end of what it wrote to its standard error.
+    """
+
+    def __init__(self, source: str, exit_code: int, output: str) -> None:
+        how = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+        super().__init__(f"the process of source {source!r} ended with {how}: {output or 'it wrote no error'}")
+        self.source = source
+        self.exit_code = exit_code
+        self.output = output
 
 
 class DecodeError(SourceError):

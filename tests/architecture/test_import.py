@@ -52,7 +52,7 @@ def test_import_has_no_side_effects(tmp_path: Path) -> None:
     assert changed == []
 
 
-@pytest.mark.parametrize("library", ["cyclopts", "prometheus_client", "psutil", "rich", "sqlalchemy"])
+@pytest.mark.parametrize("library", ["cyclopts", "prometheus_client", "psutil", "reactivex", "rich", "sqlalchemy"])
 def test_front_door_does_not_load(tmp_path: Path, library: str) -> None:
     _, loaded = probe(tmp_path, "penstock")
     assert library not in loaded
