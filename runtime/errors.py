@@ -233,7 +233,7 @@ class StoreTakenOver(StoreError):
     def __init__(self, store: str) -> None:
         super().__init__(
             f"store {store} was taken over by another process, while this one was paused or could not reach it; "
-            "nothing that was not acknowledged is stored"
+            "nothing of what it writes from then on is stored"
         )
         self.store = store
 

@@ -177,14 +177,14 @@ class Writer:
             crash.__cause__ = error
             self._again.append(group)
             self._fail(crash)
+        elif group.trouble is None and not group.passed_over:
+            self._acknowledge(group)  # it is committed, whatever has happened since
         elif self.error is not None:
             self._again.append(group)
             self._answer_all(self.error)
-        elif group.trouble is not None or group.passed_over:
+        else:
             self._again.append(group)
             self._consider()
-        else:
-            self._acknowledge(group)
 
     def _acknowledge(self, group: Group) -> None:
         self._tries = 0
