@@ -7,6 +7,10 @@ cannot be decoded or processed becomes a dead letter, and the next event is proc
 """
 
 from penstock.accumulators.accumulator import Accumulator as Accumulator, Overflow as Overflow
+from penstock.accumulators.batch import (
+    BatchAccumulator as BatchAccumulator,
+    batch_accumulator as batch_accumulator,
+)
 from penstock.accumulators.boundary import Boundary as Boundary
 from penstock.accumulators.passthrough import (
     PassthroughAccumulator as PassthroughAccumulator,
@@ -24,6 +28,7 @@ from penstock.accumulators.stream import (
 
 __all__ = [
     "Accumulator",
+    "BatchAccumulator",
     "Boundary",
     "Intake",
     "Overflow",
@@ -32,6 +37,7 @@ __all__ = [
     "Position",
     "Source",
     "StreamAccumulator",
+    "batch_accumulator",
     "passthrough_accumulator",
     "polling_accumulator",
     "stream_accumulator",

@@ -72,6 +72,7 @@ class AnyAccumulator:
         self.capacity = capacity
         self.input_type = event
         self.output_type = value
+        self.source: Source | None = None
         self.origin: object = None
         problems = option_problems(self.name, overflow, capacity, durable=durable)
         if problems:

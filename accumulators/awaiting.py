@@ -11,7 +11,6 @@ from typing import cast
 
 from typing_extensions import override
 
-from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.live import UNREAD, LiveAccumulator
 from penstock.accumulators.signal import Signal
 from penstock.accumulators.source import Position, check_place
@@ -168,9 +167,3 @@ class AwaitingAccumulator(LiveAccumulator):
             self.filtered += 1
         else:
             self._emit(value)
-
-
-def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:
-    """Return what brings a definition to life."""
-    waits = definition.function.is_async and definition.kind != "polling"
-    return AwaitingAccumulator if waits else LiveAccumulator

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from penstock.accumulators.awaiting import AwaitingAccumulator
+from penstock.accumulators.batching import AwaitingBatch
 from penstock.accumulators.feed import Feed
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.polling import PollingAccumulator
-from penstock.accumulators.stream import StreamAccumulator
+from penstock.accumulators.source import Source
 from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.threads import Threads
@@ -22,15 +23,13 @@ def feeder(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads)
     if isinstance(accumulator.definition, PollingAccumulator):
         return lambda: poll(accumulator, scheduler, threads)
 
-    if isinstance(accumulator.definition, StreamAccumulator):
-        return lambda: stream(accumulator, scheduler, threads)
-
-    return None
+    source = accumulator.definition.source
+    return None if source is None else lambda: stream(accumulator, source, scheduler, threads)
 
 
 def processor(accumulator: LiveAccumulator) -> Body | None:
     """Return what processes the events of an accumulator; None for one that does so when they come."""
-    return accumulator.process if isinstance(accumulator, AwaitingAccumulator) else None
+    return accumulator.process if isinstance(accumulator, AwaitingAccumulator | AwaitingBatch) else None
 
 
 async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
@@ -60,13 +59,12 @@ async def ask(definition: PollingAccumulator[object], threads: Threads) -> objec
     return await returned if inspect.isawaitable(returned) else returned
 
 
-async def stream(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
+async def stream(accumulator: LiveAccumulator, source: Source, scheduler: Scheduler, threads: Threads) -> None:
     """Let the source bring events until it ends."""
-    definition = cast("StreamAccumulator[object, object]", accumulator.definition)
     feed = Feed(accumulator, scheduler, threads)
     feed.live()  # a source that has to connect first says so before anybody can look
     try:
-        await definition.source.run(feed, accumulator.newest_positions())
+        await source.run(feed, accumulator.newest_positions())
     except (Exception, CancelledError) as error:
         note_failure(accumulator, error)
         raise

@@ -6,7 +6,7 @@ state stays, the event becomes a dead letter, and the position moves on. Nothing
 another.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Protocol, cast
 
@@ -22,6 +22,8 @@ from penstock.accumulators.stream import Memory, StreamAccumulator
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, ChannelFull, DecodeError, StateIncompatible
 from penstock.runtime.foreign import error_text, is_failure, value_text
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.supervise import Part
 
 #: Name of the reactor in whose asynchronous firing the current code runs.
 INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=None)
@@ -50,6 +52,9 @@ class Keeper(Protocol):
     def drop(self, part: str, reason: str) -> None:
         """Tell that an event was dropped on purpose, and is not kept."""
 
+    def hurry(self) -> None:
+        """Ask for a cut at the next turn of the loop."""
+
 
 class Journal(Protocol):
     """What a durable accumulator needs of its domain's inbox."""
@@ -72,6 +77,8 @@ class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     #: How often rows of the inbox were applied again that the process may not survive; and which, if it was one alone.
     replays: int = 0
     replayed: int = 0
+    #: When the oldest event came that waits in a batch, in seconds since 1970.
+    since: float | None = None
 
 
 class LiveAccumulator:
@@ -84,7 +91,9 @@ class LiveAccumulator:
         "_event_class",
         "_journal",
         "_memory",
+        "_scheduler",
         "_sequence_before",
+        "_since",
         "_stored_memory",
         "_takers",
         "_value_class",
@@ -100,9 +109,12 @@ class LiveAccumulator:
         "gate",
         "health",
         "keeper",
+        "lag",
         "name",
         "overflowed",
+        "part",
         "positions",
+        "rate",
         "refused",
         "replayed",
         "replays",
@@ -122,6 +134,7 @@ class LiveAccumulator:
         journal: Journal,
         gate: Gate,
         capacity: int,
+        scheduler: Scheduler,
         calm: Callable[[], None] = nothing,
     ) -> None:
         """Bring a definition to life.
@@ -132,6 +145,7 @@ class LiveAccumulator:
             journal: The domain's inbox.
             gate: The domain's gate.
             capacity: Pushes that may wait when the definition does not say.
+            scheduler: Tells the time, and when it is up.
             calm: Called when all that was taken is processed, by an accumulator that does not do so at once.
         """
         self.definition: AnyAccumulator = definition
@@ -141,6 +155,9 @@ class LiveAccumulator:
         self.gate: Gate = gate
         self.calm: Callable[[], None] = calm
         self.capacity: int = definition.capacity or capacity
+        self._scheduler = scheduler
+        #: What feeds it by itself, once that has started.
+        self.part: Part | None = None
         self._takers: tuple[Taker, ...] = ()
         self._memory: Memory[object] | None = None
         if isinstance(definition, StreamAccumulator):
@@ -159,6 +176,9 @@ class LiveAccumulator:
         self.failed: int = 0
         self.refused: int = 0
         self.waiting: int = 0
+        #: Events that wait in the source, and how many it gives in a second; None when it does not tell.
+        self.lag: int | None = None
+        self.rate: float | None = None
         self.overflowed: int = 0
         self._blank()
 
@@ -181,6 +201,7 @@ class LiveAccumulator:
         #: The mark of the rows that are applied again, as in the stored state.
         self.replays: int = 0
         self.replayed: int = 0
+        self._since: float | None = None
         self.changed: bool = False
 
     @staticmethod
@@ -381,6 +402,38 @@ class LiveAccumulator:
                 " let a node return what is to be done, and start a workflow with it (starts=)"
             )
 
+    # -- batches -------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> int:
+        """How many values it holds: events of a batch that fills, or a window."""
+        return 0
+
+    @property
+    def flushes_after_firing(self) -> bool:
+        """Whether ``flush_soon`` is to be called when a reactor that joins it has fired successfully."""
+        return False
+
+    def begin(self) -> None:
+        """Go on with what was put back: the reactors take values from now on."""
+
+    def flush(self) -> int:
+        """Process the events that were gathered, and return how many.
+
+        Raises:
+            AppError: The accumulator gathers none.
+        """
+        raise AppError(f"accumulator {self.name!r} has nothing to flush: it is no batch accumulator")
+
+    def flush_soon(self) -> None:
+        """Process the events that were gathered at the next turn of the loop, if it gathers any."""
+
+    def finish(self) -> None:
+        """Take note that the domain stops in order: no more events come in."""
+
+    def rest(self) -> None:
+        """Wake up no more by itself."""
+
     # -- checkpoint ----------------------------------------------------------------------------------------
 
     def apply(self, row: int, event: object) -> bool:
@@ -432,16 +485,30 @@ class LiveAccumulator:
             memory=self._stored_memory,
             replays=self.replays,
             replayed=self.replayed,
+            since=self._since,
         )
         return self.CODEC.encode(state), error
 
-    def restore(self, data: bytes | None) -> None:
+    def write_rows(
+        self,
+        append: Callable[[int, bytes], None],  # noqa: ARG002 (for those that have rows)
+        trim: Callable[[int], None],  # noqa: ARG002
+    ) -> Sequence[tuple[object, Exception]]:
+        """Put the rows that the store lacks into a cut, as ``Buffer.write`` does."""
+        return ()
+
+    def restore(self, data: bytes | None, rows: Iterable[tuple[int, bytes]] = ()) -> None:
         """Go on from what the store holds; None for nothing.
+
+        Args:
+            data: What ``checkpoint`` returned.
+            rows: What ``write_rows`` has written and not deleted.
 
         Raises:
             StateIncompatible: The state was written for another type.
         """
         self._blank()
+        self._restore_rows(rows)
         if data is None:
             return
 
@@ -449,9 +516,13 @@ class LiveAccumulator:
         self.sequence = self._sequence_before = state.sequence
         self.positions = dict(state.positions)
         self.replays, self.replayed = state.replays, state.replayed
+        self._since = state.since
         if self._memory is not None and state.memory is not None:
             self._stored_memory = state.memory
             self.state = self._memory.codec.decode(state.memory)
+
+    def _restore_rows(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Put back what ``write_rows`` has written; nothing, but for those that have rows."""
 
     def committed(self, row: int) -> None:
         """Be told that the cut is committed which consumed the rows up to this one."""
@@ -478,8 +549,12 @@ class LiveAccumulator:
             overflowed=self.overflowed,
             refused=self.refused,
             waiting=self.waiting,
+            held=self.held,
             health=self.health,
             error=self.error,
+            lag=self.lag,
+            rate=self.rate,
+            next_retry_at=None if self.part is None else self.part.next_retry_at,
         )
 
 

@@ -1,5 +1,6 @@
 """What an accumulator tells of itself."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -27,5 +28,13 @@ class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     #: Pushed events that are journalled and not applied yet.
     waiting: int
+    #: Events in a batch that is not flushed yet, or values in a window.
+    held: int
     health: Health
+    #: Why it is not live.
     error: str | None
+    #: Events that wait in its source, and how many that gives in a second; None when the source does not tell.
+    lag: int | None = None
+    rate: float | None = None
+    #: When what feeds it is tried again, after it failed.
+    next_retry_at: datetime | None

@@ -14,6 +14,7 @@ if not (Path(__file__).parent / "graphs").exists():  # pragma: no branch - the o
     __path__.append(str(Path(__file__).parent.parent))
 
 from penstock.accumulators.accumulator import Accumulator as Accumulator
+from penstock.accumulators.batch import batch_accumulator as batch_accumulator
 from penstock.accumulators.boundary import Boundary as Boundary
 from penstock.accumulators.passthrough import passthrough_accumulator as passthrough_accumulator
 from penstock.accumulators.polling import polling_accumulator as polling_accumulator
@@ -22,12 +23,12 @@ from penstock.accumulators.source import (
     Position as Position,
     Source as Source,
 )
-from penstock.accumulators.stream import stream_accumulator as stream_accumulator
 from penstock.accumulators.sources.iterator import FromIterator as FromIterator
 from penstock.accumulators.sources.lines import Lines as Lines
 from penstock.accumulators.sources.memory import Memory as Memory
 from penstock.accumulators.sources.observable import FromObservable as FromObservable
 from penstock.accumulators.sources.process import Process as Process
+from penstock.accumulators.stream import stream_accumulator as stream_accumulator
 from penstock.app import App as App
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import GraphResult as GraphResult
@@ -58,9 +59,9 @@ from penstock.runtime.errors import (
     NodeFailed as NodeFailed,
     PartFailed as PartFailed,
     PenstockError as PenstockError,
-    RunError as RunError,
     PositionLost as PositionLost,
     ProcessFailed as ProcessFailed,
+    RunError as RunError,
     RunFailed as RunFailed,
     RunNotFound as RunNotFound,
     RunParked as RunParked,
@@ -109,18 +110,18 @@ __all__ = [
     "DefinitionError",
     "Fact",
     "Firing",
-    "GraphError",
     "FromIterator",
     "FromObservable",
+    "GraphError",
     "GraphResult",
     "Health",
     "InputError",
     "Intake",
     "InvariantError",
     "LeaseLost",
-    "NodeFailed",
     "Lines",
     "Memory",
+    "NodeFailed",
     "Observer",
     "Part",
     "PartFailed",
@@ -128,10 +129,10 @@ __all__ = [
     "PenstockError",
     "Portal",
     "Position",
-    "Reactor",
     "PositionLost",
     "Process",
     "ProcessFailed",
+    "Reactor",
     "Run",
     "RunError",
     "RunFailed",
@@ -155,6 +156,7 @@ __all__ = [
     "TaskRun",
     "Workflow",
     "WriteConflict",
+    "batch_accumulator",
     "broadcast",
     "passthrough_accumulator",
     "polling_accumulator",

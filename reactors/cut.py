@@ -5,6 +5,7 @@ told, and becomes a dead letter of this very cut.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol, cast
 
 from penstock.accumulators.letter import Letter
@@ -85,6 +86,11 @@ class Cutter:
     def _write_accumulator(self, unit: Unit, entries: Entries, accumulator: LiveAccumulator) -> None:
         state, error = accumulator.checkpoint()
         self._put(unit, accumulator.name, cache.ACCUMULATOR_KEY, state)
+        where = (unit, self._domain, self._shard, accumulator.name, cache.ACCUMULATOR_KEY)
+        rows = accumulator.write_rows(partial(checkpoints.append_log, *where), partial(checkpoints.trim_log, *where))
+        for value, problem in rows:
+            self._leave_out(entries, accumulator.name, problem, value)
+
         if accumulator.consumed:
             entries.consumed[accumulator] = accumulator.consumed
             checkpoints.consume_inbox(unit, self._domain, self._shard, accumulator.name, accumulator.consumed)

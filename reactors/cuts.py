@@ -208,8 +208,8 @@ class Cuts:
         self.committed += 1
         self._settled = self._begun
         self.ledger.arrive()
-        for accumulator, row in commit.entries.consumed.items():
-            accumulator.committed(row)
+        for accumulator in commit.entries.accumulators:
+            accumulator.committed(commit.entries.consumed.get(accumulator, 0))
 
         commit.after()
         seconds = self._scheduler.clock.monotonic() - commit.started

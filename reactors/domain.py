@@ -15,10 +15,10 @@ from functools import partial
 
 from typing_extensions import override
 
-from penstock.accumulators.awaiting import live_class
 from penstock.accumulators.feeding import feeder, processor
 from penstock.accumulators.gate import Gate, Inside
 from penstock.accumulators.inbox import Inbox
+from penstock.accumulators.kinds import live_class
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
 from penstock.reactors.components import Component
@@ -121,6 +121,7 @@ class Domain:
                 journal=self.inbox,
                 gate=self.gate,
                 capacity=ingress_limit,
+                scheduler=scheduler,
                 calm=self._calmed,
             )
             for definition in component.accumulators
@@ -189,6 +190,8 @@ class Domain:
             if (process := processor(accumulator)) is not None:
                 self._processors.append(supervisor.start(f"accumulator {accumulator.name} processing", process))
 
+            accumulator.begin()
+
         await reruns.run_first()
         if reruns.suspects:
             self._parts.append(supervisor.start(f"domain {self.name} firing again", reruns.run_suspects))
@@ -209,7 +212,8 @@ class Domain:
             if body is None:
                 accumulator.health = "live"  # it takes what is pushed
             else:
-                self._parts.append(supervisor.start(f"accumulator {accumulator.name}", body))
+                accumulator.part = supervisor.start(f"accumulator {accumulator.name}", body)
+                self._parts.append(accumulator.part)
 
     async def stop(self, drain: float = 10.0) -> None:
         """Stop in order: no new events, no new firings, an end for those that run, and a last cut.
@@ -229,11 +233,12 @@ class Domain:
             part.cancel()
 
         self._parts.clear()
+        self._finish_batches()
         for reactor in self.reactors.values():
             reactor.retire()
 
         try:
-            if self.lost is None and self.epoch:
+            if self._is_ours():
                 await self._end(drain)
         finally:
             for reactor in self.reactors.values():
@@ -247,6 +252,13 @@ class Domain:
             self.gate.leave(stopped)
             self.inbox.fail(stopped)
 
+    def _finish_batches(self) -> None:
+        """Flush what is not to be kept, as long as reactors fire."""
+        for accumulator in self.accumulators.values():
+            accumulator.rest()
+            if self._is_ours():
+                accumulator.finish()
+
     async def _end(self, drain: float) -> None:
         await self._drain(drain)
         for reactor in self.reactors.values():
@@ -254,6 +266,9 @@ class Domain:
 
         if not self._is_lost():
             await self._cuts.last()
+
+    def _is_ours(self) -> bool:
+        return self.lost is None and self.epoch > 0
 
     def _is_lost(self) -> bool:
         return self.lost is not None
@@ -335,6 +350,9 @@ class Domain:
             reactor.begin(self.epoch)
 
         self.gate.leave(error)
+        for accumulator in self.accumulators.values():
+            accumulator.rest()
+
         self.inbox.fail(error)
         self._observer(DomainLost(domain=self.name, epoch=self.epoch))
         self._calmed()

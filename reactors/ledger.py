@@ -142,6 +142,12 @@ class Ledger:
         self._rush()
         self._observer(EventDropped(part=letter.part, reason=letter.reason, error=letter.error, letter=True))
 
+    def hurry(self) -> None:
+        """Ask for a cut at the next turn of the loop: something has changed that is not to be done twice."""
+        if not self._rushed:
+            self._rushed = True
+            self._soon()
+
     def drop(self, part: str, reason: str) -> None:
         """Tell that an event was dropped on purpose, and is not kept."""
         self._observer(EventDropped(part=part, reason=reason))
@@ -190,9 +196,6 @@ class Ledger:
             self._start_clock()
 
     def _rush(self) -> None:
-        if not self._rushed:
-            self._rushed = True
-            self._soon()
-
+        self.hurry()
         if self.waiting >= self.limit:
             self._fill()

@@ -44,6 +44,7 @@ class LiveReactor:
     """One reactor of one app. Lives on the event loop and is called there only."""
 
     __slots__ = (
+        "_batches",
         "_due",
         "_every",
         "_flights",
@@ -118,6 +119,8 @@ class LiveReactor:
         self._history = History(self._monotonic, history, gate.ended)
         self._only_run: Callable[[Firing], Outcome] | None = None
         self._sources: tuple[LiveAccumulator, ...] = ()
+        #: Those of them that are flushed after each firing.
+        self._batches: tuple[LiveAccumulator, ...] = ()
         self._keyed = definition.key is not None
         self._only = Slot(None)
         self._started = False
@@ -179,7 +182,7 @@ class LiveReactor:
     def _lane(self, name: str, bit: int) -> Taker:
         """Return what takes the values of an input when there is one key: fast, where that can be."""
         run = self._only_run
-        if run is None or not self.inputs.call(bit):
+        if run is None or self._batches or not self.inputs.call(bit):
             return partial(self.put, self._only, name, bit)
 
         return Lane(
@@ -269,6 +272,9 @@ class LiveReactor:
         if errors:
             self._flights.fail(Flight(firing, slot, bits), errors)
             return
+
+        if self._batches:
+            self._flush_batches()
 
         if firing.moment > self._history.measure_from or not self.sequence & BURST_MASK:
             self._history.close(firing)
@@ -363,10 +369,18 @@ class LiveReactor:
     def _ended(self, flight: Flight, errors: Errors | None) -> None:
         """Note the end of a firing that was in flight, and look at what came meanwhile."""
         self._history.close(flight.firing, errors)
+        if not errors:
+            self._flush_batches()
+
         if self.inputs.call(flight.slot.dirty):
             self._due.slots[flight.slot] = None
 
         self.release()
+
+    def _flush_batches(self) -> None:
+        """Let the inputs that ask for it flush what they gathered, after a successful firing."""
+        for accumulator in self._batches:
+            accumulator.flush_soon()
 
     # -- who may fire --------------------------------------------------------------------------------------
 
@@ -491,6 +505,7 @@ class LiveReactor:
 
     def start(self, supervisor: Supervisor) -> None:
         """Fire from now on: first what was in flight, then the keys that are due."""
+        self._batches = tuple(accumulator for accumulator in self._sources if accumulator.flushes_after_firing)
         for accumulator in self._sources:
             accumulator.feed(self.taker(accumulator.name))
 

@@ -15,7 +15,7 @@ from penstock.reactors.live import LiveReactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.observe import Observer, StateIgnored
 from penstock.runtime.store.checkpoints import DomainState
-from penstock.runtime.store.rows import FiringRow
+from penstock.runtime.store.rows import FiringRow, LogRow
 
 
 class Restorer:
@@ -40,8 +40,10 @@ class Restorer:
         Raises:
             StateIncompatible: A stored value was written for another type.
         """
+        rows = rows_of(state.log)
         for accumulator in self._accumulators.values():
-            accumulator.restore(state.state.get((accumulator.name, cache.ACCUMULATOR_KEY)))
+            place = (accumulator.name, cache.ACCUMULATOR_KEY)
+            accumulator.restore(state.state.get(place), rows.get(place, ()))
 
         for reactor in self._reactors.values():
             reactor.begin(state.epoch)
@@ -90,3 +92,12 @@ class Restorer:
 
     def _ignore(self, part: str, what: str, reason: str) -> None:
         self._observer(StateIgnored(part=part, what=what, reason=reason))
+
+
+def rows_of(log: Iterable[LogRow]) -> dict[tuple[str, str], list[tuple[int, bytes]]]:
+    """Return the appended rows by component and key."""
+    found: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
+    for row in log:
+        found.setdefault((row.component, row.key), []).append((row.seq, row.value))
+
+    return found

@@ -80,6 +80,8 @@ STARTS_TASKS = {"runtime/": "tasks have an owner: the supervisor, or a task grou
 
 CATCHES_ALL = {
     "accumulators/awaiting.py": "an accumulator's function is user code: its event becomes a dead letter",
+    "accumulators/batching.py": "an accumulator's function is user code: its events become dead letters",
+    "accumulators/buffer.py": "comparing and encoding values runs user code: what cannot be written is left out",
     "accumulators/feeding.py": "a poll is user code: what it raises becomes health, then the supervisor's",
     "accumulators/inbox.py": "whatever one event of a batch raises, the others are applied; raised again afterwards",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",

@@ -1,0 +1,16 @@
+"""Which class brings which kind of accumulator to life."""
+
+from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.awaiting import AwaitingAccumulator
+from penstock.accumulators.batch import BatchAccumulator
+from penstock.accumulators.batching import AwaitingBatch, BatchingAccumulator
+from penstock.accumulators.live import LiveAccumulator
+
+
+def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:
+    """Return what brings a definition to life."""
+    waits = definition.function.is_async
+    if isinstance(definition, BatchAccumulator):
+        return AwaitingBatch if waits else BatchingAccumulator
+
+    return AwaitingAccumulator if waits and definition.kind != "polling" else LiveAccumulator
