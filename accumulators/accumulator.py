@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import override
 
+from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DefinitionError
