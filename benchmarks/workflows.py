@@ -1,222 +1,251 @@
 """How many tasks a second the worker completes durably, beside the bare driver writing the same rows.
 
-Runs are submitted at once and awaited; bodies are small ``async def``s, history and events are on, the store is a real
-file. The limit is plain ``sqlite3`` in one thread: the rows that the worker wrote are read back and written into an
-empty file with the same tables, one creation and one completion per run, 64 runs a commit. Lone runs are submitted and
-awaited one after the other.
+Runs are submitted at once and awaited; or by clients that wait for a run before they start the next, one client or a
+hundred. Bodies are small ``async def``s, history and events are on, the stores are real: a file, and a schema on a
+server that flushes each commit to the disk.
 
-    python benchmarks/workflows.py [--repetitions 5] [--synchronous full] [--json]
+The limit is the bare driver on one connection (``sqlite3``, asyncpg): the rows that the worker wrote are read back and
+written into empty tables of the same kind, 64 runs a commit (one where there is one client), a run's creation in one
+commit and the rest in another. The repetitions of all are interleaved, and after each the rows that it wrote are read
+and compared.
+
+    python benchmarks/workflows.py [--store sqlite|postgres|both] [--postgres URL] [--repetitions 3]
+                                   [--limit 50] [--synchronous full] [--json]
 """
 
 import argparse
 import asyncio
-import json
-import platform
-import sqlite3
-import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
-from penstock.runtime.clock import SystemClock
-from penstock.runtime.scheduler import Scheduler
+import _replay
+import msgspec
+from _bare import Bare, expect
+from _databases import Database, add_options, chosen
+from _figures import (
+    Cell,
+    Spent,
+    add_repetitions,
+    as_json,
+    environment,
+    quantile,
+    repetitions,
+    report,
+    spending,
+    summarise,
+)
+from _replay import Written
+from _shapes import INPUT, PARALLEL, PIPELINE, SIMPLE, Shape
+
 from penstock.runtime.store.store import Store
 from penstock.runtime.threads import Threads
-from penstock.workflows.context import Context
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
 
-INPUT = {"amount": 3.0, "symbol": "X"}
-#: Runs of one commit of the bare driver.
-GROUP = 64
-#: Runs that are timed one by one.
-LONE = 200
-
-Rows = list[tuple[object, ...]]
+Outputs = list[dict[str, object]]
 
 
-def simple() -> Workflow:
-    workflow = Workflow("simple")
+class Load(msgspec.Struct, frozen=True):
+    """Runs of one workflow, and who waits for them."""
 
-    @workflow.task
-    async def book(context: Context) -> None:
-        context["booked"] = True
+    shape: Shape
+    runs: int
+    #: Each starts a run when its last one is over; nobody: all runs are started at once.
+    clients: int | None = None
 
-    return workflow
+    @property
+    def name(self) -> str:
+        """How the table calls it."""
+        if self.clients is None:
+            return f"{self.shape.name} × {self.runs}"
 
+        return f"{self.shape.name}, {self.clients} client{'s' * (self.clients > 1)}"
 
-def pipeline() -> Workflow:
-    workflow = Workflow("pipeline")
-
-    @workflow.task
-    async def fetch(context: Context) -> None:
-        context["price"] = 101.25
-
-    @workflow.task(dependencies=[fetch])
-    async def rate(context: Context) -> None:
-        context["score"] = 0.5
-
-    @workflow.task(dependencies=[rate])
-    async def book(context: Context) -> None:
-        context["booked"] = True
-
-    return workflow
+    @property
+    def per_commit(self) -> int:
+        """Runs of one commit of the bare driver."""
+        return 1 if self.clients == 1 else 64
 
 
-Shape = tuple[Callable[[], Workflow], int, int]
-#: Workflow, runs, tasks of a run.
-SHAPES: list[Shape] = [(simple, 1000, 1), (simple, 5000, 1), (pipeline, 300, 3), (pipeline, 1000, 3)]
+AT_ONCE = [Load(SIMPLE, 1000), Load(SIMPLE, 5000), Load(PIPELINE, 1000), Load(PARALLEL, 1000)]
+HUNDRED, ALONE = Load(SIMPLE, 1000, clients=100), Load(SIMPLE, 200, clients=1)
+WARM_UP = [Load(PARALLEL, 50), Load(SIMPLE, 50, clients=1)]
 
 
 # -- the worker ----------------------------------------------------------------------------------------------
 
 
-async def measure(path: Path, workflow: Workflow, runs: int, synchronous: str) -> tuple[float, list[float]]:
-    """Return the seconds of all runs at once, and of each of the lone ones."""
-    clock = SystemClock()
-    scheduler = Scheduler(clock, on_error=print)
-    store = await Store.open(f"sqlite:///{path}", scheduler=scheduler, activity=clock.activity, synchronous=synchronous)
+@asynccontextmanager
+async def working(store: Store, workflow: Workflow) -> AsyncGenerator[Worker]:
+    """Execute runs of a workflow until the end of the block."""
     threads = Threads("tasks", 4)
-    worker = Worker(store, scheduler, threads)
+    worker = Worker(store, store.scheduler, threads)
     worker.register(workflow)
-    started = time.perf_counter()
-    submitted = await asyncio.gather(*(worker.start(workflow, INPUT) for _ in range(runs)))
-    await asyncio.gather(*(run.result() for run in submitted))
-    elapsed = time.perf_counter() - started
-    lone = [await one(worker, workflow) for _ in range(LONE)]
-    await worker.drain(1.0)
-    await threads.close()
-    await store.close()
-    scheduler.close()
-    return elapsed, lone
+    try:
+        yield worker
+    finally:
+        await worker.drain(1.0)
+        await threads.close()
 
 
-async def one(worker: Worker, workflow: Workflow) -> float:
-    started = time.perf_counter()
-    await (await worker.start(workflow, INPUT)).result()
-    return time.perf_counter() - started
+async def start_at_once(worker: Worker, workflow: Workflow, runs: int) -> Outputs:
+    """Start all runs, then wait for all."""
+    started = await asyncio.gather(*(worker.start(workflow, INPUT) for _ in range(runs)))
+    return await asyncio.gather(*(run.result() for run in started))
 
 
-# -- the bare driver -----------------------------------------------------------------------------------------
+async def start_by_clients(worker: Worker, workflow: Workflow, load: Load, latencies: list[float]) -> Outputs:
+    """Let clients start runs and wait for them, each one run at a time; note how long each took."""
+    outputs: Outputs = []
+
+    async def client(runs: int) -> None:
+        for _ in range(runs):
+            begun = time.perf_counter()
+            outputs.append(await (await worker.start(workflow, INPUT)).result())
+            latencies.append(time.perf_counter() - begun)
+
+    clients = load.clients or 1
+    await asyncio.gather(*(client(load.runs // clients) for _ in range(clients)))
+    return outputs
 
 
-class Bare:
-    """An empty file with the tables of another one, and the rows that are in that one."""
-
-    def __init__(self, source: Path, target: Path, synchronous: str) -> None:
-        read = sqlite3.connect(source)
-        schema = read.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
-        self.connection = sqlite3.connect(target, isolation_level=None)
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute(f"PRAGMA synchronous={synchronous}")
-        for (statement,) in schema.fetchall():
-            self.connection.execute(statement)
-
-        self.columns = [row[1] for row in read.execute("PRAGMA table_info(runs)")]
-        self.runs: Rows = read.execute("SELECT * FROM runs ORDER BY id").fetchall()
-        self.tasks = by_run(read.execute("SELECT * FROM tasks ORDER BY run_id").fetchall())
-        self.events = by_run(read.execute("SELECT * FROM events ORDER BY run_id").fetchall())
-        read.close()
-
-    def write(self, runs: int) -> float:
-        """Write the first runs anew; return the seconds."""
-        wanted = self.runs[:runs]
-        started = time.perf_counter()
-        for group in groups(wanted):
-            self.connection.execute("BEGIN IMMEDIATE")
-            self.insert("runs", [self.created(row) for row in group])
-            self.connection.execute("COMMIT")
-
-        at = [self.columns.index(name) for name in ("status", "output", "finished_at", "id", "epoch")]
-        for group in groups(wanted):
-            self.connection.execute("BEGIN IMMEDIATE")
-            self.insert("tasks", [task for row in group for task in self.tasks[row[0]]])
-            self.insert("events", [event for row in group for event in self.events[row[0]]])
-            self.connection.executemany(
-                "UPDATE runs SET status=?, output=?, finished_at=? WHERE id=? AND epoch=? AND finished_at IS NULL",
-                [[row[column] for column in at] for row in group],
-            )
-            self.connection.execute("COMMIT")
-
-        return time.perf_counter() - started
-
-    def created(self, row: tuple[object, ...]) -> list[object]:
-        """Return a run as it was before its end."""
-        new = {"status": "running", "output": None, "finished_at": None}
-        return [new.get(name, value) for name, value in zip(self.columns, row, strict=True)]
-
-    def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Write rows by the driver's own loop."""
-        marks = ", ".join("?" * len(rows[0]))
-        self.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+# -- both of them --------------------------------------------------------------------------------------------
 
 
-def by_run(rows: Rows) -> dict[object, Rows]:
-    found: dict[object, Rows] = {}
-    for row in rows:
-        found.setdefault(row[0], []).append(row)
+async def measure_worker(database: Database, load: Load) -> tuple[Spent, list[float], Written]:
+    """Let the worker carry a load; return what that took, the time of each run, and the rows that it wrote."""
+    latencies: list[float] = []
+    workflow = load.shape.make()
+    async with database.store() as (store, past), working(store, workflow) as worker:
+        with spending() as spent:
+            if load.clients is None:
+                outputs = await start_at_once(worker, workflow, load.runs)
+            else:
+                outputs = await start_by_clients(worker, workflow, load, latencies)
 
-    return found
+        expect("outputs", outputs, [load.shape.output] * load.runs)
+        await check(past, load)
+        written = await _replay.read(past)
+
+    return spent, latencies, written
 
 
-def groups(rows: Rows) -> Iterator[Rows]:
-    for start in range(0, len(rows), GROUP):
-        yield rows[start : start + GROUP]
+async def check(past: Bare, load: Load) -> None:
+    """See that the store holds every run with its output, every task with what it set, and events of every run.
+
+    Raises:
+        WrongRows: It does not.
+    """
+    runs = await past.rows("SELECT status, output, count(*) FROM runs GROUP BY status, output")
+    found = [(status, msgspec.json.decode(str(output)), number) for status, output, number in runs]
+    expect("runs", found, [("completed", load.shape.output, load.runs)])
+    tasks = await past.rows("SELECT task, status, attempts, delta, count(*) FROM tasks GROUP BY 1, 2, 3, 4 ORDER BY 1")
+    done = [(task, status, attempts, number) for task, status, attempts, _, number in tasks]
+    expect("tasks", done, [(task, "completed", 1, load.runs) for task in sorted(load.shape.tasks)])
+    for task, *_, delta, _ in tasks:
+        for key, value in load.shape.tasks[str(task)].items():
+            expect(f"delta of {task}", f'"{key}":{msgspec.json.encode(value).decode()}' in str(delta), expected=True)
+
+    expect("runs with events", await past.rows("SELECT count(DISTINCT run_id) FROM events"), [(load.runs,)])
+
+
+async def measure_driver(database: Database, load: Load, written: Written) -> tuple[Spent, list[float]]:
+    """Let the bare driver write the same rows; return what that took, and the time of each pair of commits."""
+    commits = _replay.commits(written, load.per_commit)
+    async with database.bare() as bare:
+        with spending() as spent:
+            latencies = await _replay.write(bare, commits)
+
+        again = await _replay.read(bare)
+        for table, found, expected in zip(Written._fields, again, written, strict=True):
+            expect(f"{table} of the bare driver", found, expected)
+
+    return spent, latencies
 
 
 # -- all of it -----------------------------------------------------------------------------------------------
 
 
-def repeat(options: argparse.Namespace, shape: Shape) -> dict[str, float]:
-    """Measure one shape once, and the driver right after it."""
-    make, runs, tasks = shape
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
-        ours = Path(folder) / "ours.db"
-        seconds, lone = asyncio.run(measure(ours, make(), runs, options.synchronous))
-        bare = Bare(ours, Path(folder) / "bare.db", options.synchronous)
-        limit = bare.write(runs)
-        bare.connection.close()
+async def measure(database: Database, load: Load) -> Cell:
+    """Measure a load once, and the driver right after it."""
+    spent, latencies, written = await measure_worker(database, load)
+    limit, pairs = await measure_driver(database, load, written)
+    done = load.runs * (len(load.shape.tasks) if load.clients is None else 1)
+    figures = {
+        "rate": done / spent.wall,
+        "wall_s": spent.wall,
+        "cpu_s": spent.cpu,
+        "driver": done / limit.wall,
+        "driver_wall_s": limit.wall,
+        "driver_cpu_s": limit.cpu,
+        "ratio": limit.wall / spent.wall,
+    }
+    if load.clients is not None:
+        figures |= percentiles("", latencies)
 
-    cuts = statistics.quantiles(lone, n=100)
+    if load.per_commit == 1:
+        figures |= percentiles("driver_", pairs)
+
+    return Cell({"load": load.name, "database": database.name}, figures)
+
+
+def percentiles(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 99th percentile, in milliseconds."""
+    return {f"{prefix}p{share}_ms": quantile(seconds, share / 100) * 1000 for share in (50, 99)}
+
+
+async def run(databases: list[Database], options: argparse.Namespace) -> list[Cell]:
+    """Measure all loads as often as wanted, after a warm-up, the databases in turns."""
+    for load in WARM_UP:
+        for database in databases:
+            await measure(database, load)
+
+    loads = [load for group, _ in TABLES.values() for load in group]
+    return [await measure(database, load) for _ in repetitions(options) for load in loads for database in databases]
+
+
+def columns(rate: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns of a table."""
     return {
-        "rate": runs * tasks / seconds,
-        "limit": runs * tasks / limit,
-        "p50": cuts[49] * 1000,
-        "p99": cuts[98] * 1000,
+        "load": "{load}",
+        "database": "{database}",
+        rate: "{rate}",
+        "CPU / wall, s": "{cpu_s.median:.2f} / {wall_s.median:.2f}",
+        "driver, same rows": "{driver}",
+        "ratio": "{ratio}",
+        **more,
     }
 
 
-def summary(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):,.0f} [{min(values):,.0f}–{max(values):,.0f}]"
+LATENCY = {"p50 / p99, ms": "{p50_ms.median:.2f} / {p99_ms.median:.2f}"}
+LIMIT = {"driver, p50 / p99, ms": "{driver_p50_ms.median:.2f} / {driver_p99_ms.median:.2f}"}
+TABLES = {
+    "All runs started at once": (AT_ONCE, columns("tasks/s", {})),
+    "A hundred clients": ([HUNDRED], columns("runs/s", LATENCY)),
+    "One run after the other": ([ALONE], columns("runs/s", LATENCY | LIMIT)),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--synchronous", choices=("full", "normal"), default="full")
-    parser.add_argument("--json", action="store_true")
+    add_options(parser)
+    add_repetitions(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
-    measured = {shape: [repeat(options, shape)] for shape in SHAPES}
-    for _ in range(options.repetitions - 1):
-        for shape, cells in measured.items():
-            cells.append(repeat(options, shape))
+    with chosen(options) as (databases, facts):
+        cells = asyncio.run(run(databases, options))
 
+    rows = summarise(cells)
+    known = environment(options, facts, len(cells) // len(rows))
+    tables = {
+        heading: (texts, [row for row in rows if row["load"] in {load.name for load in group}])
+        for heading, (group, texts) in TABLES.items()
+    }
     if options.json:
-        found = [{"shape": f"{make.__name__} x {runs}", "cells": cells} for (make, runs, _), cells in measured.items()]
-        print(json.dumps(found))
-        return
-
-    print(f"workflows: python {platform.python_version()}, synchronous={options.synchronous}\n")
-    print("| runs at once | tasks/s | bare driver, same rows | ratio | lone run p50 / p99, ms |")
-    print("|---|--:|--:|--:|--:|")
-    for (make, runs, _), cells in measured.items():
-        rate, limit = [cell["rate"] for cell in cells], [cell["limit"] for cell in cells]
-        ratio = statistics.median(ours / bare for ours, bare in zip(rate, limit, strict=True))
-        p50, p99 = (statistics.median(cell[name] for cell in cells) for name in ("p50", "p99"))
-        print(
-            f"| {make.__name__} × {runs} | {summary(rate)} | {summary(limit)} | {ratio:.2f} | {p50:.2f} / {p99:.2f} |"
-        )
+        print(as_json(known, {"rows": rows}))
+    else:
+        print(report("Workflows, median [min–max]", known, tables))
 
 
 if __name__ == "__main__":
