@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import override
 
+from penstock.accumulators.record import Extras
 from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
@@ -49,6 +50,8 @@ class AnyAccumulator:
         output_type: The type of the boundaries, without None.
         durable: Whether pushed events are journalled before ``push`` returns.
         overflow: What happens when the ingress is saturated.
+        source: What brings events by itself; None for nothing.
+        extras: What the function asks for beside the event; None for nothing.
         origin: What feeds it by itself; accumulators with the same origin belong together.
         capacity: Pushed events that may wait; the app's ``ingress_limit`` when None.
     """
@@ -75,6 +78,7 @@ class AnyAccumulator:
         self.output_type = value
         self.source: Source | None = None
         self.origin: object = None
+        self.extras: Extras | None = None
         problems = option_problems(self.name, overflow, capacity, durable=durable)
         if problems:
             raise DefinitionError(*problems)

@@ -15,6 +15,9 @@ from penstock.accumulators.live import UNREAD, LiveAccumulator
 from penstock.accumulators.signal import Signal
 from penstock.accumulators.source import Position, check_place
 
+#: Stands in the queue for a position without an event.
+SKIPPED = object()
+
 
 class Queued:
     """An event that is taken and not processed.
@@ -64,6 +67,13 @@ class AwaitingAccumulator(LiveAccumulator):
         self._queue: deque[Queued] = deque()
         self._work: asyncio.Future[None] | None = None
         self._room = Signal()
+
+    @override
+    def skip(self, position: Position, partition: str = "") -> None:
+        if self._queue:  # in its turn: events before it are not processed yet
+            self._queue.append(Queued(SKIPPED, position, partition))
+        else:
+            super().skip(position, partition)
 
     @property
     @override
@@ -142,6 +152,10 @@ class AwaitingAccumulator(LiveAccumulator):
     async def _process(self, queued: Queued) -> None:
         if queued.error is not None:
             self._set_aside(queued.row, queued.payload, queued.error)
+            return
+
+        if queued.payload is SKIPPED:
+            super().skip(cast("Position", queued.position), queued.partition)
             return
 
         event: object = UNREAD

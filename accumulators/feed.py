@@ -1,6 +1,6 @@
 """What a source sees of the app: the intake of one accumulator, for one run of the source."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from typing_extensions import ParamSpec

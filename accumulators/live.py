@@ -16,6 +16,7 @@ from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.letter import Letter
+from penstock.accumulators.record import Bound, converter, raw_of
 from penstock.accumulators.source import Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import Memory, StreamAccumulator
@@ -88,6 +89,7 @@ class LiveAccumulator:
         "_call",
         "_conform",
         "_convert",
+        "_cut_positions",
         "_event_class",
         "_journal",
         "_memory",
@@ -120,6 +122,7 @@ class LiveAccumulator:
         "replays",
         "sequence",
         "state",
+        "stored",
         "undecodable",
         "waiting",
     )
@@ -164,9 +167,10 @@ class LiveAccumulator:
             self._memory = cast("StreamAccumulator[object, object]", definition).memory
 
         self._call = self._caller()
-        self._convert = definition.input_codec.convert
+        extras = definition.extras
+        self._convert = converter(definition.source, definition.input_codec, extras)
         self._conform = definition.output_codec.convert
-        self._event_class = only_class(definition.input_codec.exact)
+        self._event_class = Bound if extras is not None else only_class(definition.input_codec.exact)
         self._value_class = only_class(definition.output_codec.exact)
         self.health: Health = "starting"
         self.error: str | None = None
@@ -187,6 +191,9 @@ class LiveAccumulator:
         if self._memory is not None:
             return self._fold
 
+        if self.definition.extras is not None:
+            return self._call_bound
+
         return self._identity if self.definition.kind == "polling" else self.definition.function.fn
 
     def _blank(self) -> None:
@@ -194,6 +201,9 @@ class LiveAccumulator:
         self.sequence: int = 0
         self._sequence_before = 0
         self.positions: dict[str, Position] = {}
+        #: The positions that the store holds, and those that the cut on its way has written.
+        self.stored: Mapping[str, Position] = {}
+        self._cut_positions: Mapping[str, Position] = {}
         self.state = self._memory.initial if self._memory else None
         self._stored_memory: bytes | None = None
         #: The last row of the inbox that was applied since the last cut; 0 for none.
@@ -208,6 +218,11 @@ class LiveAccumulator:
     def _identity(event: object) -> object:
         """Stand in for the function of a polling accumulator: its answers come in as they are to go out."""
         return event
+
+    def _call_bound(self, event: object) -> object:
+        """Call a function that asks for more than the event."""
+        bound = cast("Bound", event)
+        return self.definition.function.fn(bound.event, **bound.extras)
 
     def feed(self, take: Taker) -> None:
         """Call a reactor's input with each value, after those that were there before."""
@@ -270,7 +285,11 @@ class LiveAccumulator:
     def _fold(self, event: object) -> object:
         """Call a function that carries state. The state changes last, when nothing can fail any more."""
         memory = cast("Memory[object]", self._memory)
-        returned = cast("tuple[object, object]", self.definition.function.fn(event, self.state))
+        fn, state = self.definition.function.fn, self.state
+        returned = cast(
+            "tuple[object, object]",
+            fn(event.event, state, **event.extras) if type(event) is Bound else fn(event, state),
+        )
         if type(returned) is not tuple or len(returned) != 2:  # noqa: PLR2004 (the state and the value)
             raise DecodeError(self.name, "(state, value)", f"the function returned {value_text(returned)}")
 
@@ -301,7 +320,18 @@ class LiveAccumulator:
             self.positions[partition] = position
 
         place = None if position is None else f"{partition}:{position}" if partition else str(position)
-        self.keeper.bury(Letter(part=self.name, reason=stage, error=error_text(error), payload=payload, position=place))
+        letter = Letter(part=self.name, reason=stage, error=error_text(error), payload=raw_of(payload), position=place)
+        self.keeper.bury(letter)
+
+    def skip(self, position: Position, partition: str = "") -> None:
+        """Note that nothing is to be taken up to a position.
+
+        Raises:
+            AppError: It is none that the store could keep.
+        """
+        check_place(self.name, position, partition)
+        self._note()
+        self.positions[partition] = position
 
     # -- doors ---------------------------------------------------------------------------------------------
 
@@ -479,6 +509,7 @@ class LiveAccumulator:
             except Exception as problem:  # noqa: BLE001 (comparing and encoding run user code)
                 error = problem
 
+        self._cut_positions = dict(self.positions)
         state = AccumulatorState(
             sequence=self.sequence,
             positions=self.positions,
@@ -515,6 +546,7 @@ class LiveAccumulator:
         state = self.CODEC.decode(data)
         self.sequence = self._sequence_before = state.sequence
         self.positions = dict(state.positions)
+        self.stored = dict(state.positions)
         self.replays, self.replayed = state.replays, state.replayed
         self._since = state.since
         if self._memory is not None and state.memory is not None:
@@ -525,7 +557,8 @@ class LiveAccumulator:
         """Put back what ``write_rows`` has written; nothing, but for those that have rows."""
 
     def committed(self, row: int) -> None:
-        """Be told that the cut is committed which consumed the rows up to this one."""
+        """Be told that a cut of it is committed, which consumed the rows of the inbox up to this one."""
+        self.stored = self._cut_positions
         if self.consumed == row:
             self.consumed = 0
 

@@ -86,7 +86,11 @@ def passthrough_accumulator(
 
 def read_function(fn: Callable[..., object], localns: Mapping[str, object]) -> tuple[Function[object], object, object]:
     """Return the function with the types of its event and its boundaries."""
-    function = Function[object].of(fn, localns=localns)
+    return check_function(Function[object].of(fn, localns=localns))
+
+
+def check_function(function: Function[object]) -> tuple[Function[object], object, object]:
+    """Return a function of one event with the types of its event and its boundaries."""
     problems = [*event_problems(function), *body_problems(function, "return the event")]
     value = value_type(function, function.returns, problems)
     if problems:

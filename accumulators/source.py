@@ -77,6 +77,12 @@ class Intake(Protocol):
         """The positions that are committed to the store, by partition."""
         ...
 
+    def skip(self, position: Position, partition: str = "") -> None:
+        """Say that nothing is to be taken up to a position: a restart goes on behind it."""
+
+    def report(self, *, lag: int, rate: float) -> None:
+        """Tell how many events wait in the source, and how many it gives in a second, for metrics and health."""
+
     def in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Call what blocks (a file, a driver) in a thread of the app, and return what it returns."""
         ...

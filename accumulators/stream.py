@@ -5,7 +5,7 @@ on behind the last committed position, with the state as it was there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
+from typing import Concatenate, Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
 
 from penstock.accumulators.accumulator import (
     Accumulator,
@@ -15,7 +15,8 @@ from penstock.accumulators.accumulator import (
     body_problems,
     value_type,
 )
-from penstock.accumulators.passthrough import event_problems, read_function
+from penstock.accumulators.passthrough import check_function, event_problems
+from penstock.accumulators.record import Extras, converter
 from penstock.accumulators.source import Source
 from penstock.runtime.calls import Function, caller_locals
 from penstock.runtime.codec import Codec
@@ -61,27 +62,36 @@ class StreamAccumulator(Accumulator[In, Out]):
         durable: bool,
         overflow: Overflow,
         capacity: int | None,
+        extras: Extras | None = None,
     ) -> None:
         super().__init__(
             function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
-        self.source: Source = source
+        self.extras: Extras | None = extras
+        converter(source, self.input_codec, extras)  # what the source cannot give is an error here
+        if extras is not None and durable:
+            raise DefinitionError(
+                f"accumulator {self.name!r}: the journal of durable=True keeps events alone, without"
+                f" {', '.join(extras.names)}: take them from the event, or leave durable=True out"
+            )
+
+        self.source: Source | None = source
         self.origin: object = source
         self.memory: Memory[object] | None = memory
 
-    def __call__(self, event: In, *state: object) -> object:
-        """Call the user's function, with its state when it carries one."""
-        return self.function.fn(event, *state)
+    def __call__(self, event: In, *state: object, **extras: object) -> object:
+        """Call the user's function, with its state when it carries one, and with what else it asks for."""
+        return self.function.fn(event, *state, **extras)
 
 
 class StreamDecorator(Protocol):
     """What ``stream_accumulator(source)`` returns."""
 
     @overload
-    def __call__(self, fn: Callable[[In], Awaitable[Out | None]], /) -> StreamAccumulator[In, Out]: ...
+    def __call__(self, fn: Callable[Concatenate[In, ...], Awaitable[Out | None]], /) -> StreamAccumulator[In, Out]: ...
     @overload
-    def __call__(self, fn: Callable[[In], Out | None], /) -> StreamAccumulator[In, Out]: ...
-    def __call__(self, fn: Callable[[In], object], /) -> object:
+    def __call__(self, fn: Callable[Concatenate[In, ...], Out | None], /) -> StreamAccumulator[In, Out]: ...
+    def __call__(self, fn: Callable[Concatenate[In, ...], object], /) -> object:
         """Make the accumulator."""
         ...
 
@@ -89,7 +99,9 @@ class StreamDecorator(Protocol):
 class FoldDecorator(Protocol[State]):
     """What ``stream_accumulator(source, state=…)`` returns."""
 
-    def __call__(self, fn: Callable[[In, State], tuple[State, Out | None]], /) -> StreamAccumulator[In, Out]:
+    def __call__(
+        self, fn: Callable[Concatenate[In, State, ...], tuple[State, Out | None]], /
+    ) -> StreamAccumulator[In, Out]:
         """Make the accumulator."""
         ...
 
@@ -139,7 +151,7 @@ def stream_accumulator(
 
     def decorate(fn: Callable[..., object], /) -> StreamAccumulator[object, object]:
         reader = read_fold if state is not ... else read_plain
-        function, event, value, state_type = reader(fn, caller_locals())
+        function, event, value, state_type, extras = reader(fn, caller_locals())
         memory = None if state is ... else Memory(state, state_type, part=function.name)
         return StreamAccumulator(
             function,
@@ -151,6 +163,7 @@ def stream_accumulator(
             durable=durable,
             overflow=overflow,
             capacity=capacity,
+            extras=extras,
         )
 
     if not isinstance(cast("object", source), Source):
@@ -161,17 +174,31 @@ def stream_accumulator(
     return decorate
 
 
-Read = tuple[Function[object], object, object, object]
+Read = tuple[Function[object], object, object, object, Extras | None]
+
+
+def split(function: Function[object], own: int) -> tuple[Function[object], Extras | None]:
+    """Return a function with its first parameters only, and what it asks for by the others."""
+    parameters = list(function.parameters.values())
+    if len(parameters) <= own:
+        return function, None
+
+    kept = {parameter.name: parameter for parameter in parameters[:own]}
+    first = Function(
+        function.fn, name=function.name, is_async=function.is_async, parameters=kept, returns=function.returns
+    )
+    return first, Extras(function.name, parameters[own:])
 
 
 def read_plain(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
     """Return the function with the types of its event and its boundaries."""
-    return (*read_function(fn, localns), None)
+    function, extras = split(Function[object].of(fn, localns=localns), 1)
+    return (*check_function(function), None, extras)
 
 
 def read_fold(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
     """Return a function that carries state, with the types of its event, its boundaries and its state."""
-    function = Function[object].of(fn, localns=localns)
+    function, extras = split(Function[object].of(fn, localns=localns), 2)
     shape = f"write `def {function.name}(event: Trade, state: float) -> tuple[float, float | None]`"
     parameters = list(function.parameters.values())
     returned = get_args(function.returns) if get_origin(function.returns) is tuple else ()
@@ -192,4 +219,4 @@ def read_fold(fn: Callable[..., object], localns: Mapping[str, object]) -> Read:
     if problems:
         raise DefinitionError(*problems)
 
-    return function, parameters[0].annotation, value, parameters[1].annotation
+    return function, parameters[0].annotation, value, parameters[1].annotation, extras
