@@ -20,6 +20,8 @@ from penstock.runtime.errors import DefinitionError, PositionLost, SourceUnavail
 from penstock.runtime.foreign import storable
 
 OnRotate = Literal["error", "follow"]
+#: ``moved``: the file is whole, and no longer at its path. ``rewritten``: what is left in it cannot be trusted.
+Change = Literal["moved", "rewritten"] | None
 
 #: Bytes that are read at once.
 CHUNK = 1 << 18
@@ -115,22 +117,22 @@ class Lines:
     async def _read(self, intake: Intake, file: "Reader") -> bool:
         """Read to the end; return whether another file stands at the path now."""
         splitter = Splitter(self.name, self._longest, file.offset)
-        changed = False
-        while True:
+        change: Change = None
+        while change != "rewritten":
             while chunk := await intake.in_thread(file.read):
                 await give(intake, file, splitter.feed(chunk))
 
-            if changed or not self._follow:
+            if change == "moved" or not self._follow:
+                await give(intake, file, splitter.last())
                 break
 
             await intake.scheduler.sleep(self._interval)
-            changed = await intake.in_thread(file.is_changed, splitter.end)
+            change = await intake.in_thread(file.change, splitter.end)
 
-        await give(intake, file, splitter.last())
-        if changed and self._on_rotate == "error":
+        if change and self._on_rotate == "error":
             raise self._rotated(file.position(splitter.offset))
 
-        return changed
+        return change is not None
 
     def _rotated(self, position: Position) -> PositionLost:
         reason = (
@@ -179,16 +181,18 @@ class Reader:
 
         return chunk
 
-    def is_changed(self, end: int) -> bool:
-        """Tell whether the path leads to another file by now, or the file is not what was read of it."""
+    def change(self, end: int) -> Change:
+        """Tell whether the file is not what was read of it any more, or the path leads to another one."""
         own = os.fstat(self._file.fileno())
+        if own.st_size < end or not self._begins_as_read():
+            return "rewritten"
+
         try:
             there = self._path.stat()
         except FileNotFoundError:
-            return False  # between two steps of a rotation: what is there was read
+            return None  # between two steps of a rotation: what is there was read
 
-        moved = (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino)
-        return moved or own.st_size < end or not self._begins_as_read()
+        return "moved" if (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino) else None
 
     def _begins_as_read(self) -> bool:
         back = self._file.tell()

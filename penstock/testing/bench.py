@@ -76,7 +76,7 @@ class Bench:
             Exception: What it raised.
         """
         async with self.running(source, intake, positions) as running:
-            await intake.wait(lambda: len(intake.taken) >= events or running.ended.is_set())
+            await intake.until(lambda: len(intake.taken) >= events or running.ended.is_set())
             await self.scheduler.sleep(MOMENT)
 
         if running.error is not None:

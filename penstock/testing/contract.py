@@ -107,7 +107,7 @@ class SourceContract(ABC):
             intake = bench.intake(burst=1)
             source = await self.prepare(events)
             async with bench.running(source, intake, {}) as running:
-                await intake.wait(lambda: len(intake.taken) >= 1)
+                await intake.until(lambda: len(intake.taken) >= 1)
 
             taken = len(intake.taken)
             await bench.scheduler.sleep(0.05)
@@ -210,7 +210,7 @@ class UnreachableSourceContract(ABC):
             source = await self.prepare_unreachable()
             intake = bench.intake()
             async with bench.running(source, intake, {}) as running:
-                await intake.wait(lambda: running.ended.is_set() or bool(intake.errors))
+                await intake.until(lambda: running.ended.is_set() or bool(intake.errors))
 
         assert intake.taken == []
         assert isinstance(running.error, SourceUnavailable) or intake.errors, f"run() ended with {running.error!r}"

@@ -105,7 +105,7 @@ class RecordingIntake:
 
         self._saturated = False
 
-    async def wait(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Return when something is so; it is looked at whenever something was told to the intake."""
         while not condition():
             await self._changed.wait()
