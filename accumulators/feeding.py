@@ -13,6 +13,7 @@ from penstock.accumulators.polling import PollingAccumulator
 from penstock.accumulators.source import Source
 from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.supervise import RestartPolicy
 from penstock.runtime.threads import Threads
 
 Body = Callable[[], Awaitable[None]]
@@ -25,6 +26,12 @@ def feeder(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads)
 
     source = accumulator.definition.source
     return None if source is None else lambda: stream(accumulator, source, scheduler, threads)
+
+
+def restart(accumulator: LiveAccumulator) -> RestartPolicy | None:
+    """Return when what feeds an accumulator is started again after an error, if its source says so."""
+    policy: object = getattr(accumulator.definition.source, "restart", None)
+    return policy if isinstance(policy, RestartPolicy) else None
 
 
 def processor(accumulator: LiveAccumulator) -> Body | None:

@@ -90,7 +90,11 @@ class Intake(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """Reads events from somewhere and gives them to an intake."""
+    """Reads events from somewhere and gives them to an intake.
+
+    It may have besides: ``restart``, a ``RestartPolicy`` for when it raised; and what ``record.Reading`` names, to make
+    events of what it hands over in a way of its own.
+    """
 
     @property
     def name(self) -> str:

@@ -16,8 +16,11 @@ if not (Path(__file__).parent / "graphs").exists():  # pragma: no branch - the o
 from penstock.accumulators.accumulator import Accumulator as Accumulator
 from penstock.accumulators.batch import batch_accumulator as batch_accumulator
 from penstock.accumulators.boundary import Boundary as Boundary
+from penstock.accumulators.kafka.security import KafkaSecurity as KafkaSecurity
+from penstock.accumulators.kafka.source import Decode as Decode, Kafka as Kafka
 from penstock.accumulators.passthrough import passthrough_accumulator as passthrough_accumulator
 from penstock.accumulators.polling import polling_accumulator as polling_accumulator
+from penstock.accumulators.record import Headers as Headers, Record as Record
 from penstock.accumulators.source import (
     Intake as Intake,
     Position as Position,
@@ -106,6 +109,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Criterion",
+    "Decode",
     "DecodeError",
     "DefinitionError",
     "Fact",
@@ -114,10 +118,13 @@ __all__ = [
     "FromObservable",
     "GraphError",
     "GraphResult",
+    "Headers",
     "Health",
     "InputError",
     "Intake",
     "InvariantError",
+    "Kafka",
+    "KafkaSecurity",
     "LeaseLost",
     "Lines",
     "Memory",
@@ -133,6 +140,7 @@ __all__ = [
     "Process",
     "ProcessFailed",
     "Reactor",
+    "Record",
     "Run",
     "RunError",
     "RunFailed",

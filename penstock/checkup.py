@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from penstock.accumulators.live import LiveAccumulator
 from penstock.health import Health, PartHealth
 from penstock.reactors.domain import Domain
 from penstock.runtime.store.store import Store
@@ -28,8 +29,25 @@ def domain_health(domain: Domain) -> Iterator[PartHealth]:
     state = "lost" if domain.lost else "failing" if error else "live"
     yield PartHealth(name=domain.name, kind="domain", state=state, error=text(error))
 
+    for accumulator in domain.accumulators.values():
+        if accumulator.definition.source is not None:
+            yield source_health(accumulator)
+
     for name, reactor in domain.reactors.items():
         yield PartHealth(name=name, kind="reactor", state="paused" if reactor.paused else "live")
+
+
+def source_health(accumulator: LiveAccumulator) -> PartHealth:
+    """Return the health of what feeds an accumulator: whether it is connected, and not only whether it runs."""
+    part = accumulator.part
+    return PartHealth(
+        name=accumulator.name,
+        kind="source",
+        state="finished" if accumulator.health == "ended" else accumulator.health,
+        error=accumulator.error,
+        next_retry_at=None if part is None else part.next_retry_at,
+        restarts=0 if part is None else part.restarts,
+    )
 
 
 def part_health(facts: PartFacts) -> PartHealth:

@@ -12,9 +12,10 @@ class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The health of one part, from facts and never from hope."""
 
     name: str
-    #: ``store``, ``domain``, ``reactor``, or ``part``: something that runs by itself, such as a source or a poll.
+    #: ``store``, ``domain``, ``source``, ``reactor``, or ``part``: something that runs by itself, such as a poll.
     kind: str
-    #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``paused``, ``lost`` …
+    #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``connecting``,
+    #: ``disconnected``, ``paused``, ``lost`` …
     state: str
     #: The last error while it matters.
     error: str | None = None

@@ -61,6 +61,10 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
         yield Sample(metric="penstock_accumulator_events_total", value=events, labels=labels)
 
     labels = {"accumulator": name}
+    if statistics.lag is not None and statistics.rate is not None:
+        yield Sample(metric="penstock_source_lag_events", value=statistics.lag, labels=labels)
+        yield Sample(metric="penstock_source_events_per_second", value=statistics.rate, labels=labels)
+
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
     yield Sample(metric="penstock_accumulator_live", value=statistics.health == "live", labels=labels)
 

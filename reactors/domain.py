@@ -15,7 +15,7 @@ from functools import partial
 
 from typing_extensions import override
 
-from penstock.accumulators.feeding import feeder, processor
+from penstock.accumulators.feeding import feeder, processor, restart
 from penstock.accumulators.gate import Gate, Inside
 from penstock.accumulators.inbox import Inbox
 from penstock.accumulators.kinds import live_class
@@ -212,7 +212,7 @@ class Domain:
             if body is None:
                 accumulator.health = "live"  # it takes what is pushed
             else:
-                accumulator.part = supervisor.start(f"accumulator {accumulator.name}", body)
+                accumulator.part = supervisor.start(f"accumulator {accumulator.name}", body, restart(accumulator))
                 self._parts.append(accumulator.part)
 
     async def stop(self, drain: float = 10.0) -> None:

@@ -6,6 +6,7 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
 * streams: penstock_accumulator_events_total penstock_accumulator_events_waiting
   penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
+  penstock_source_lag_events penstock_source_events_per_second
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
   penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
   penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total penstock_states_ignored_total
@@ -81,6 +82,8 @@ METRICS = {
     "penstock_accumulator_live": gauge(
         "1 while an accumulator takes events, and what feeds it is connected", "accumulator"
     ),
+    "penstock_source_lag_events": gauge("Events that wait in the source of an accumulator", "accumulator"),
+    "penstock_source_events_per_second": gauge("Events that the source of an accumulator gives now", "accumulator"),
     "penstock_channel_items": gauge("Items in a channel", "channel"),
     "penstock_channel_accepted_total": counter("Items that were let into a channel", "channel"),
     "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),

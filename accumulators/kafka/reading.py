@@ -18,7 +18,7 @@ from penstock.accumulators.kafka.starting import Places
 from penstock.accumulators.kafka.watching import Watch
 from penstock.accumulators.record import Record
 from penstock.accumulators.source import Intake, Position
-from penstock.runtime.errors import PenstockError, SourceUnavailable
+from penstock.runtime.errors import SourceUnavailable
 
 
 async def read(
@@ -32,7 +32,7 @@ async def read(
     """Connect, and read until something goes wrong.
 
     Raises:
-        PenstockError: What went wrong.
+        Exception: What went wrong.
     """
     protected = await intake.in_thread(protection, security)
     async with connect(settings, protected) as client:
@@ -59,13 +59,13 @@ class Reader:
         self.taken: int = 0
         self.held: bool = False
         self._whole = whole
-        self._failure: PenstockError | None = None
+        self._failure: Exception | None = None
 
     async def run(self) -> None:
         """Read until something goes wrong.
 
         Raises:
-            PenstockError: What went wrong.
+            Exception: What went wrong.
         """
         self._client.assign(self.offsets)
         self._intake.live()
@@ -79,7 +79,7 @@ class Reader:
         """Let the first of the two that fails end the other: its error goes its own way, not wrapped into a group."""
         try:
             await work()
-        except PenstockError as error:
+        except Exception as error:  # noqa: BLE001 (raised again by ``run``)
             self._failure = self._failure or error
             group.cancel_scope.cancel()
 

@@ -85,6 +85,7 @@ CATCHES_ALL = {
     "accumulators/buffer.py": "comparing and encoding values runs user code: what cannot be written is left out",
     "accumulators/feeding.py": "a poll is user code: what it raises becomes health, then the supervisor's",
     "accumulators/inbox.py": "whatever one event of a batch raises, the others are applied; raised again afterwards",
+    "accumulators/kafka/reading.py": "whatever ends one of two tasks ends the other, and is raised as it is",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/session.py": "what keeps an app from opening is raised again; an observer is user code",
