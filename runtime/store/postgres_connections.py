@@ -32,7 +32,9 @@ async def connect(options: Options, role: str, settings: Mapping[str, str] | Non
     """
     connection = await reach(options, role, settings)
     try:
-        problem = unfit(options, connection, str(await connection.fetchval("SHOW search_path", timeout=CONNECT_TIMEOUT)))
+        problem = unfit(
+            options, connection, str(await connection.fetchval("SHOW search_path", timeout=CONNECT_TIMEOUT))
+        )
     except TROUBLE as error:
         connection.terminate()
         raise translate(options.name, error, "connecting") from error

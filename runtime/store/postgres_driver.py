@@ -1,6 +1,7 @@
 """The connection that writes: programs driven step by step, in transactions that prove whether they committed."""
 
 import contextlib
+import itertools
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
@@ -54,6 +55,7 @@ class Driver:
         self._again = False
         self._statements: dict[Kind, PreparedStatement[asyncpg.Record]] = {}
         self._wholes: dict[tuple[Kind, ...], PreparedStatement[asyncpg.Record]] = {}
+        self._names = itertools.count()
         #: Number of the last transaction; the row of our start holds that of the last committed one.
         self._commits = 0
         #: For who has no such row: the transaction's number at the server.
@@ -217,7 +219,7 @@ class Driver:
             if len(self._wholes) >= WHOLES:
                 self._wholes.clear()
 
-            statement = self._wholes[kinds] = await connection.prepare(compile_whole(kinds))
+            statement = self._wholes[kinds] = await self._prepare(connection, compile_whole(kinds))
 
         columns = [column for part in parts for column in columns_of(part.rows)]
         wanted = 1 + sum(len(part.rows) for part in parts if part.kind.role in CHECKED)
@@ -235,6 +237,10 @@ class Driver:
             raise CommitUnknown(self._options.name, str(error) or type(error).__name__) from error
 
         return True
+
+    async def _prepare(self, connection: Connection, text: str) -> "PreparedStatement[asyncpg.Record]":
+        """Prepare a statement under a name: without one the driver has it parsed again at each use."""
+        return await connection.prepare(text, name=f"penstock {next(self._names)}")
 
     async def _settle(self) -> bool:
         """Find out whether the transaction whose COMMIT had no answer was committed."""
@@ -254,7 +260,7 @@ class Driver:
         kind = step.kind
         statement = self._statements.get(kind)
         if statement is None:
-            statement = self._statements[kind] = await self._current().prepare(compile_kind(kind))
+            statement = self._statements[kind] = await self._prepare(self._current(), compile_kind(kind))
 
         found = await statement.fetch(*columns_of(step.rows))
         if kind is ADD_COMMAND:

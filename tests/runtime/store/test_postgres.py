@@ -15,11 +15,14 @@ from penstock.runtime.store import checkpoints, postgres_lease
 from penstock.runtime.store.dialects import parse_url
 from penstock.runtime.store.domain_kinds import PUT_STATE
 from penstock.runtime.store.engine import BEGIN, COMMIT, Execute, Reach, Step
+from penstock.runtime.store.kinds import Kind
 from penstock.runtime.store.postgres_connections import connect
 from penstock.runtime.store.postgres_driver import Driver
 from penstock.runtime.store.postgres_lease import Lease
+from penstock.runtime.store.postgres_statements import compile_kind
 from penstock.runtime.store.postgres_url import Options, read_options
 from penstock.runtime.store.rows import LetterRow
+from penstock.runtime.store.run_kinds import COUNT_RECOVERIES, FENCE_RUN, FINISH_RUN, RELEASE_RUN
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 from penstock.testing.clock import VirtualClock
@@ -160,6 +163,27 @@ async def test_a_commit_without_numbers_or_conflicts_is_one_statement(
     await store.commit(unit)
     await store.commit(put(store, "b"))
     assert rows(url, KEYS) == [("a",), ("b",)]
+
+
+async def test_statements_are_parsed_once_for_a_connection(store: Store) -> None:
+    for key in ("a", "b"):
+        unit = put(store, key)
+        checkpoints.add_inbox(unit, "d", 0, "a", b"event")
+        await store.commit(unit)
+        await store.commit(put(store, key))
+
+    connection = store._engine._driver._connection  # type: ignore[attr-defined]
+    known = await connection.fetch("SELECT generic_plans + custom_plans FROM pg_prepared_statements")
+    assert [tuple(row) for row in known] == [(2,)] * 3
+
+
+@pytest.mark.parametrize("kind", [FENCE_RUN, FINISH_RUN, RELEASE_RUN, COUNT_RECOVERIES], ids=lambda kind: kind.name)
+async def test_a_run_is_found_by_its_id_in_tables_of_which_nothing_is_known(store: Store, kind: Kind) -> None:
+    connection = store._engine._driver._connection  # type: ignore[attr-defined]
+    await connection.execute(f"PREPARE statement AS {compile_kind(kind)}")
+    plan = await connection.fetch(f"EXPLAIN EXECUTE statement ({', '.join(['NULL'] * len(kind.columns))})")
+    used = {word for (line,) in plan for word in line.split() if word.startswith("runs_")}
+    assert used == {"runs_pkey"}
 
 
 @pytest.mark.parametrize("happened", [True, False])
