@@ -8,6 +8,19 @@ traversals.
 
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import GraphResult as GraphResult, NodeEffect as NodeEffect, Path as Path
+from penstock.graphs.routes import Route as Route
+from penstock.graphs.sources import From as From, first_of as first_of, optional as optional, route as route
 from penstock.graphs.subscriber import GraphSubscriber as GraphSubscriber
 
-__all__ = ["ComputationGraph", "GraphResult", "GraphSubscriber", "NodeEffect", "Path"]
+__all__ = [
+    "ComputationGraph",
+    "From",
+    "GraphResult",
+    "GraphSubscriber",
+    "NodeEffect",
+    "Path",
+    "Route",
+    "first_of",
+    "optional",
+    "route",
+]

@@ -3,7 +3,6 @@
 Reading it again is cheaper than keeping what was read: thousands of graphs keep their functions, and little else.
 """
 
-import typing
 from collections.abc import Mapping
 
 import msgspec
@@ -12,7 +11,7 @@ from penstock.graphs.inputs import reactor_inputs
 from penstock.graphs.node import Declaration, Input, Node, unread
 from penstock.graphs.plan import Plan, check
 from penstock.graphs.topology import Topology
-from penstock.graphs.types import members
+from penstock.graphs.types import union_type
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import DefinitionError, InvariantError
 
@@ -30,13 +29,27 @@ class Blueprint(msgspec.Struct, frozen=True):
         """The inputs by name."""
         return reactor_inputs(self.given) if isinstance(self.given, Reactor) else self.given
 
+    def name_of(self, source: object) -> str | None:
+        """Return the name of what a parameter takes: a name, a node's function, or an accumulator of the reactor."""
+        if isinstance(source, str):
+            return source
+
+        for declaration in self.declarations:
+            if declaration.is_of(source):
+                return declaration.name
+
+        if not isinstance(self.given, Reactor):
+            return None
+
+        return next((name for name, accumulator in self.given.accumulators.items() if accumulator is source), None)
+
     def read(self) -> tuple[Topology, list[str]]:
         """Return the topology and what could not be read; a node that cannot be stands there without edges."""
         problems: list[str] = []
         nodes: dict[str, Node] = {}
         for declaration in self.declarations:
             try:
-                nodes[declaration.name] = declaration.read()
+                nodes[declaration.name] = declaration.read(self.name_of)
             except DefinitionError as error:
                 problems += [f"graph {self.graph!r}: {problem}" for problem in error.problems]
                 nodes[declaration.name] = unread(declaration)
@@ -60,7 +73,7 @@ class Blueprint(msgspec.Struct, frozen=True):
             if not topology.consumers[name]:
                 found[name] = node.returns
             elif ends := topology.ends(node):
-                variants = members(node.returns)
-                found[name] = typing.Union[tuple(variants[index] for index in sorted(ends))]  # noqa: UP007
+                variants = topology.union_of(name)
+                found[name] = union_type([variants[index] for index in sorted(ends)])
 
         return found

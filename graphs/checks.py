@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from penstock.graphs.node import Argument, Node
-from penstock.graphs.routes import Guard
-from penstock.graphs.topology import Topology, cycles
-from penstock.graphs.types import bare, clashes, members
+from penstock.graphs.topology import Topology, cycles, ends_at
+from penstock.graphs.types import clashes, label_of, variant_of
 from penstock.runtime.calls import EMPTY, describe_type
 from penstock.runtime.effects import Startable
 
@@ -66,22 +65,31 @@ def type_problems(topology: Topology) -> Iterator[str]:
 
 
 def _mismatch(topology: Topology, node: Node, argument: Argument) -> str:
-    kind = "node" if argument.source in topology.nodes else "input"
-    given = describe_type(topology.type_of(argument.source))
-    return (
-        f"graph {topology.graph!r}, node {node.name!r}: parameter {argument.parameter!r} accepts"
-        f" {describe_type(argument.type)}, but {kind} {argument.source!r} gives {given}: change one of the annotations"
-    )
+    source = f"{'node' if argument.source in topology.nodes else 'input'} {argument.source!r}"
+    where = f"graph {topology.graph!r}, node {node.name!r}: parameter {argument.parameter!r}"
+    union = topology.union_of(argument.source)
+    gives = f"{source} gives {' | '.join(map(label_of, union))}"
+    names = [name for name in map(variant_of, union) if name is not None]
+    if argument.variant is not None and argument.variant not in names:
+        hint = nearest(argument.variant, names) if names else ": let it return `ps.Route('name', value)`"
+        return f"{where} takes variant {argument.variant!r} of {argument.source!r}, but {gives}{hint}"
+
+    return f"{where} accepts {_wanted(argument)}, but {gives}: change one of the annotations"
+
+
+def _wanted(argument: Argument) -> str:
+    return " | ".join(argument.labels) or describe_type(argument.type)
 
 
 def _router_problems(topology: Topology, source: str) -> Iterator[str]:
     where = f"graph {topology.graph!r}, {'node' if source in topology.nodes else 'input'} {source!r}"
-    union = members(topology.type_of(source))
+    union = topology.union_of(source)
     for clash in clashes(union):
-        what = " and ".join(map(describe_type, clash))
+        what = " and ".join(map(label_of, clash))
         yield (
             f"{where}: {what} cannot be told {'apart' if len(clash) > 1 else 'from the other variants'} by type:"
-            f" wrap each in a class of its own (`class Found(msgspec.Struct): value: ...`), or split the node"
+            f" wrap each in a class of its own (`class Found(msgspec.Struct): value: ...`), return"
+            f" `ps.Route('name', value)` and take it with inputs={{'x': ps.route({source}, 'name')}}, or split the node"
         )
 
     if source not in topology.nodes or not topology.whole:
@@ -91,22 +99,28 @@ def _router_problems(topology: Topology, source: str) -> Iterator[str]:
     used = topology.ends(node).union(*(topology.accepted(argument) for _, argument in topology.consumers[source]))
     for index, member in enumerate(union):
         if index not in used:
-            name = describe_type(member)
-            yield (
-                f"{where}: variant {name} goes nowhere: consume it (`def ...({source}: {name})`), or say that the path"
-                f" ends there: terminals=({name},)"
-            )
+            yield f"{where}: variant {label_of(member)} goes nowhere: {_way_out(source, member)}"
+
+
+def _way_out(source: str, member: object) -> str:
+    """Return what to do about a variant that nobody takes."""
+    variant, name = variant_of(member), describe_type(member)
+    if variant is not None:
+        return (
+            f"consume it (inputs={{'x': ps.route({source}, {variant!r})}}), or say that the path ends there:"
+            f" terminals=({variant!r},)"
+        )
+
+    return f"consume it (`def ...({source}: {name})`), or say that the path ends there: terminals=({name},)"
 
 
 def _terminal_problems(topology: Topology, node: Node) -> Iterator[str]:
     where = f"graph {topology.graph!r}, node {node.name!r}"
-    union = members(node.returns)
+    union = topology.union_of(node.name)
     for terminal in node.terminals:
-        if bare(terminal) not in union:
-            yield (
-                f"{where}: terminals= names {describe_type(terminal)}, but the node returns"
-                f" {describe_type(node.returns)}"
-            )
+        if not any(ends_at(terminal, member) for member in union):
+            name = repr(terminal) if isinstance(terminal, str) else describe_type(terminal)
+            yield f"{where}: terminals= names {name}, but the node returns {describe_type(node.returns)}"
 
     starts = cast("object", node.starts)  # declared so, but nothing has looked yet
     if starts is None:
@@ -123,13 +137,14 @@ def _terminal_problems(topology: Topology, node: Node) -> Iterator[str]:
         )
 
 
-def unreachable(topology: Topology, node: Node, guard: Guard) -> Iterator[str]:
+def unreachable(topology: Topology, node: Node, sources: Iterable[str]) -> Iterator[str]:
     """Yield why a node can never run: it would need two variants of one value at once."""
-    for source in guard.impossible:
+    for source in sources:
         kind = "node" if source in topology.nodes else "input"
         yield (
             f"graph {topology.graph!r}, node {node.name!r} can never run: its parameters need different variants of"
-            f" {kind} {source!r} at once; write a node for each branch"
+            f" {kind} {source!r} at once; write a node for each branch, or let one parameter take what comes:"
+            f" ps.first_of(…), ps.optional(…)"
         )
 
 

@@ -16,10 +16,10 @@ from typing import cast
 import msgspec
 
 from penstock.graphs.blueprint import Blueprint
-from penstock.graphs.emit import NO_VALUE, Script, emit
+from penstock.graphs.emit import Script, emit
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
-from penstock.graphs.routes import ABSENT
+from penstock.graphs.routes import ABSENT, NO_VALUE, Route
 from penstock.runtime.effects import Start, Startable
 from penstock.runtime.errors import InvariantError, NodeFailed
 from penstock.runtime.together import together
@@ -131,7 +131,11 @@ class Compiled:
     def _wrong(self, source: str, value: object) -> str:
         """Refuse a value that is none of the variants of its router."""
         allowed = ", ".join(variant.label for variant in self._plan_again().routers[source])
-        raise TypeError(f"{source!r} gave {type(value).__name__}, which is none of its declared variants: {allowed}")
+        given = type(value).__name__
+        if isinstance(value, Route):
+            given = f"Route({cast('Route[str, object]', value).variant!r}, …)"
+
+        raise TypeError(f"{source!r} gave {given}, which is none of its declared variants: {allowed}")
 
     def _blame(self, error: Exception) -> Exception:
         """Return the error that names the node which failed and what it was called with."""
@@ -144,12 +148,18 @@ class Compiled:
         return InvariantError(f"graph {self._graph!r} failed outside of its nodes: {error!r}")
 
     def _inputs(self, node: str, variables: Mapping[str, object]) -> dict[str, object]:
-        values = {parameter: variables[name] for parameter, name in self._shape.script.variables[node].items()}
+        values = {parameter: _read(variables, name) for parameter, name in self._shape.script.variables[node].items()}
         if not any(value is ABSENT_VALUE for value in values.values()):  # users' values may not like `in`
             return values
 
         absent = {argument.parameter: argument.absent for argument, _ in self._plan_again().steps[node].edges}
         return {name: absent[name] if value is ABSENT_VALUE else value for name, value in values.items()}
+
+
+def _read(variables: Mapping[str, object], name: str) -> object:
+    """Return the value of a variable, or of what stands in it."""
+    variable, _, attribute = name.partition(".")
+    return getattr(variables[variable], attribute) if attribute else variables[variable]
 
 
 def _frames(error: BaseException) -> list[tuple[types.FrameType, int]]:

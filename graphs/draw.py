@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from penstock.graphs.node import Argument, Node
 from penstock.graphs.topology import Topology
-from penstock.graphs.types import members
+from penstock.graphs.types import variant_of
 from penstock.runtime.calls import describe_type
 
 
@@ -36,12 +36,24 @@ def _edge(topology: Topology, node: Node, argument: Argument) -> str:
     source = argument.source
     label = ""
     if topology.is_router(source):
-        union = members(topology.type_of(source))
-        label = f"|{_text(' | '.join(describe_type(union[index]) for index in sorted(topology.accepted(argument))))}|"
+        label = f"|{_text(variants_text(topology, argument))}|"
 
-    arrow = "-.->" if topology.may_be_absent(source) and not argument.required else "-->"
+    arrow = "-.->" if is_loose(topology, argument) else "-->"
     start = _id("node" if source in topology.nodes else "in", source)
     return f"{start} {arrow}{label} {_id('node', node.name)}"
+
+
+def variants_text(topology: Topology, argument: Argument) -> str:
+    """Return which variants of a router a parameter accepts."""
+    union = topology.union_of(argument.source)
+    accepted = [union[index] for index in sorted(topology.accepted(argument))]
+    return " | ".join(variant_of(member) or describe_type(member) for member in accepted)
+
+
+def is_loose(topology: Topology, argument: Argument) -> bool:
+    """Tell whether a node may run without this edge."""
+    absent = topology.may_be_absent(argument.source) and not argument.required
+    return absent or argument.choice or argument.optional
 
 
 def _id(kind: str, name: str) -> str:

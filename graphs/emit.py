@@ -11,13 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing_extensions import override
 
 from penstock.graphs.node import Argument
-from penstock.graphs.plan import Plan, Step
-from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
+from penstock.graphs.plan import Edge, Plan, Step, parameters
+from penstock.graphs.routes import ABSENT, ALWAYS, NO_VALUE, Guard, Route, Variant
 from penstock.graphs.sections import Section
 from penstock.graphs.types import takes_none
-
-#: The label of an absent input among those of its variants.
-NO_VALUE = "(absent)"
 
 
 class Script:
@@ -26,7 +23,7 @@ class Script:
     Attributes:
         text: The source.
         owners: The node on whose behalf a line runs, by number; the first line is 1.
-        variables: By node, the variable behind each parameter.
+        variables: By node, the variable behind each parameter; ``decide.value`` for what a ``Route`` holds.
     """
 
     __slots__ = ("owners", "text", "variables")
@@ -55,6 +52,7 @@ class Source:
         functions: Global names that stand for the functions of nodes, with the node.
         starts: Global names that stand for what prepares the run that a node starts, with the node.
         constants: What other global names of the text stand for.
+        local: Names that are ours and no constants.
     """
 
     def __init__(self) -> None:
@@ -64,6 +62,7 @@ class Source:
         self.functions: dict[str, str] = {}
         self.starts: dict[str, str] = {}
         self.constants: dict[str, object] = {}
+        self.local: set[str] = set()
 
     @property
     def script(self) -> Script:
@@ -79,7 +78,7 @@ class Source:
     def bind(self, wish: str, value: object) -> str:
         """Give a value a global name, another one if the name stands for something else."""
         name, number = wish, 1
-        while self.constants.setdefault(name, value) is not value:
+        while name in self.local or self.constants.setdefault(name, value) is not value:
             number += 1
             name = f"{wish}_{number}"
 
@@ -100,18 +99,23 @@ class _Emitter:
         self.variable = variables((*plan.inputs, *plan.steps))
         #: Inputs whose variable may hold the mark of absence.
         self.marked = {name for name in plan.inputs if self._is_marked(name)}
+        #: Nodes of which it is noted whether they ran.
+        self.flagged = self._asked() - plan.routers.keys()
+        self.source.local = {mark(variable) for variable in self.variable.values() for mark in (flag_of, mark_of)}
 
     def _is_marked(self, name: str) -> bool:
         if self.plan.inputs[name].always:
             return False
 
-        fallbacks = (
-            argument.absent
-            for step in self.plan.steps.values()
-            for argument, _ in step.edges
-            if argument.source == name
-        )
-        return name in self.plan.routers or any(fallback is not None for fallback in fallbacks)
+        edges = [each for step in self.plan.steps.values() for each, _ in step.edges if each.source == name]
+        loose = any(each.choice or each.optional for each in edges)
+        return loose or name in self.plan.routers or any(each.absent is not None for each in edges)
+
+    def _asked(self) -> frozenset[str]:
+        guards = [
+            guard for step in self.plan.steps.values() for guard in (step.guard, *(edge for _, edge in step.edges))
+        ]
+        return frozenset[str]().union(*(guard.nodes for guard in guards))
 
     def emit(self) -> Source:
         add = self.source.add
@@ -155,15 +159,21 @@ class _Emitter:
             if name in self.plan.steps and self.plan.steps[name].guard != ALWAYS
         ]
         woven = [name for section in self.plan.sections if not section.is_inline for name in _names(section)]
-        maybe += [name for node in woven for name in self._assigned(node) if name not in maybe]
+        flags = [flag_of(self.variable[name]) for name in self.plan.steps if name in self.flagged]
+        assigned = [name for node in woven for name in self._assigned(node)]
+        maybe += [name for name in assigned if name not in maybe and name not in flags]
         if maybe:
             self.source.add(2, f"{' = '.join(maybe)} = None")
+
+        if flags:  # they are asked whether they are False, not only whether they are false
+            self.source.add(2, f"{' = '.join(flags)} = False")
 
         if any(step.node.starts for step in self.plan.steps.values()):
             self.source.add(2, "__effects = []")
 
     def _assigned(self, node: str) -> list[str]:
-        return [self.variable[node], *([self._mark(node)] if node in self.plan.routers else [])]
+        marks = [self._mark(node)] if node in self.plan.routers else []
+        return [self.variable[node], *marks, *([flag_of(self.variable[node])] if node in self.flagged else [])]
 
     # -- nodes ---------------------------------------------------------------------------------------------
 
@@ -189,12 +199,15 @@ class _Emitter:
         node, variable = step.node, self.variable[step.node.name]
         function = f"_{variable}"  # variables are unique, and what else is bound begins with two underscores
         self.source.functions[function] = node.name
-        arguments = ", ".join(self._argument(step, argument) for argument, _ in step.edges)
+        self.source.variables[node.name] = {}
+        arguments = ", ".join(self._parameter(depth, step, edges) for edges in parameters(step.edges))
         call = f"{'await ' if node.is_async else ''}{function}({arguments})"
         self.source.add(depth, f"{variable} = {call}", node.name)
-        self.source.variables[node.name] = {a.parameter: self.variable[a.source] for a, _ in step.edges}
         if node.name in self.plan.routers:
             self.source.add(depth, f"{self._mark(node.name)} = {self._dispatch(node.name)}", node.name)
+
+        if node.name in self.flagged:
+            self.source.add(depth, f"{flag_of(variable)} = True")
 
         if node.starts is not None:
             self._start(depth, step)
@@ -208,16 +221,48 @@ class _Emitter:
         self.source.starts[f"__start_{variable}"] = name
         self.source.add(depth, f"__effects.append(__effect({name!r}, __start_{variable}({variable})))", name)
 
-    def _argument(self, step: Step, argument: Argument) -> str:
-        value = self.variable[argument.source]
-        if argument.source in self.marked and not _ensures(step.guard, argument.source):
-            fallback = "None"
-            if argument.absent is not None:
-                fallback = self.source.bind(f"__{self.variable[step.node.name]}_{argument.parameter}", argument.absent)
+    def _parameter(self, depth: int, step: Step, edges: Sequence[Edge]) -> str:
+        """Return what is passed for a parameter; what has to be chosen is chosen in a line before."""
+        first = edges[0][0]
+        if first.choice or first.optional:
+            variable = f"__{self.variable[step.node.name]}_takes_{first.parameter}"
+            self.source.add(depth, f"{variable} = {self._choice(step, edges)}", step.node.name)
+            self.source.variables[step.node.name][first.parameter] = variable
+            value = variable
+        else:
+            value = self._value(first)
+            self.source.variables[step.node.name][first.parameter] = value
+            value = self._or_fallback(step, first, value)
 
-            value = f"{fallback} if {value} is __absent else {value}"
+        return f"{first.parameter}={value}" if first.by_keyword else f"({value})" if " " in value else value
 
-        return f"{argument.parameter}={value}" if argument.by_keyword else f"({value})" if " " in value else value
+    def _value(self, argument: Argument) -> str:
+        variable = self.variable[argument.source]
+        return variable if argument.variant is None else f"{variable}.value"
+
+    def _or_fallback(self, step: Step, argument: Argument, value: str) -> str:
+        if argument.source not in self.marked or _ensures(step.guard, argument.source):
+            return value
+
+        return f"{self._fallback(step, argument)} if {value} is __absent else {value}"
+
+    def _fallback(self, step: Step, argument: Argument) -> str:
+        if argument.absent is None:
+            return "None"
+
+        return self.source.bind(f"__{self.variable[step.node.name]}_{argument.parameter}", argument.absent)
+
+    def _choice(self, step: Step, edges: Sequence[Edge]) -> str:
+        """Return the first of several values that is there, as an expression."""
+        last, _ = edges[-1]
+        parts: list[str] = []
+        for argument, edge in edges:
+            condition = "" if argument is last and not last.optional else self._condition(edge, step.guard)
+            parts.append(f"{self._value(argument)} if {condition} else" if condition else self._value(argument))
+            if not condition:
+                return " ".join(parts)
+
+        return " ".join([*parts, self._fallback(step, last)])
 
     # -- concurrency ---------------------------------------------------------------------------------------
 
@@ -241,7 +286,7 @@ class _Emitter:
         """Return a guard without which a strand is not started: shared by its nodes, known before the section."""
         first = self.plan.steps[strand[0]].guard
         inside = set(_names(section))
-        known = not any(router in inside for router, _ in first.routes)
+        known = first.nodes.isdisjoint(inside)
         shared = all(self.plan.steps[name].guard & first == self.plan.steps[name].guard for name in strand)
         awaited = any(name in section.awaited for name in strand)
         return first if known and shared and not awaited else ALWAYS
@@ -249,37 +294,65 @@ class _Emitter:
     # -- conditions ----------------------------------------------------------------------------------------
 
     def _mark(self, router: str) -> str:
-        return f"__{self.variable[router]}_is"
+        return mark_of(self.variable[router])
 
     def _labels(self, router: str, accepted: Iterable[int]) -> list[str]:
         variants = self.plan.routers[router]
         return [NO_VALUE if index == ABSENT else variants[index].label for index in sorted(accepted)]
 
     def _dispatch(self, router: str) -> str:
-        value = self.variable[router]
-        tests = [f"{variant.label!r} if {self._is_variant(value, variant)}" for variant in self.plan.routers[router]]
-        return f"{' else '.join(tests)} else __wrong({router!r}, {value})"
+        value, variants = self.variable[router], self.plan.routers[router]
+        wrong = f"else __wrong({router!r}, {value})"
+        if all(variant.route == variant.label for variant in variants):
+            names = (*(variant.label for variant in variants),)
+            return f"{value}.variant if {self._is_route(value)} and {value}.variant in {names!r} {wrong}"
+
+        tests = [f"{variant.label!r} if {self._is_variant(value, variant)}" for variant in variants]
+        return f"{' else '.join(tests)} {wrong}"
+
+    def _is_route(self, value: str) -> str:
+        return f"isinstance({value}, {self.source.bind('__Route', Route)})"
 
     def _is_variant(self, value: str, variant: Variant) -> str:
+        if variant.route is not None:
+            return f"{self._is_route(value)} and {value}.variant == {variant.route!r}"
+
         if variant.classes == (type(None),):
             return f"{value} is None"
 
         names = [self.source.bind(f"__{cls.__name__}", cls) for cls in variant.classes]
         return f"isinstance({value}, {names[0]})" if len(names) == 1 else f"isinstance({value}, ({', '.join(names)}))"
 
-    def _condition(self, guard: Guard) -> str:
-        """Return a guard as an expression, without what its routers' own guards ensure."""
-        routers = [name for name, _ in guard.routes if name in self.plan.steps]
-        ensured = [self.plan.steps[name].guard for name in routers]
+    def _condition(self, guard: Guard, known: Guard = ALWAYS) -> str:
+        """Return a guard as an expression, without what is known, and what its own nodes' guards ensure."""
+        steps = self.plan.steps
+        ensured = [
+            known,
+            *(steps[name].guard for name in (guard & known).nodes if name in steps and _needs(guard & known, name)),
+        ]
         present = {name for name in guard.present if not any(name in other.present for other in ensured)}
         routes = {
             router: accepted
             for router, accepted in guard.routes
             if not any((router, accepted) in other.routes for other in ensured)
         }
-        parts = [f"{self.variable[name]} is not __absent" for name in self.plan.gates if name in present]
+        ran = {
+            name
+            for name in guard.ran
+            if not any(_needs(other, name) for other in (Guard(routes=guard.routes), *ensured))
+        }
+        parts = [f"{self.variable[name]} is not __absent" for name in self.plan.inputs if name in present]
         parts += [self._is_one_of(name, routes[name]) for name in self.plan.routers if name in routes]
+        parts += [self._ran(name) for name in steps if name in ran]
+        for group in guard.groups:
+            if not any(group in other.groups for other in ensured):
+                parts.append(f"({' or '.join(map(self._condition, group))})")
+
         return " and ".join(parts)
+
+    def _ran(self, name: str) -> str:
+        """Return whether a node ran, as an expression."""
+        return f"{self._mark(name)} is not None" if name in self.plan.routers else flag_of(self.variable[name])
 
     def _is_one_of(self, router: str, accepted: frozenset[int]) -> str:
         labels = self._labels(router, accepted)
@@ -316,6 +389,16 @@ class _Emitter:
         return ", ".join(facts) if facts else "()"
 
 
+def mark_of(variable: str) -> str:
+    """Return the name of what tells which variant a value is."""
+    return f"__{variable}_is"
+
+
+def flag_of(variable: str) -> str:
+    """Return the name of what tells whether a node ran."""
+    return f"__{variable}_ran"
+
+
 def variables(names: Iterable[str]) -> Mapping[str, str]:
     """Return a variable for each name: the name itself, unless it is taken, ours, or no name in Python."""
     found: dict[str, str] = {}
@@ -336,6 +419,11 @@ def variables(names: Iterable[str]) -> Mapping[str, str]:
 
 def _names(section: Section) -> list[str]:
     return [name for strand in section.strands for name in strand]
+
+
+def _needs(guard: Guard, name: str) -> bool:
+    """Tell whether a node ran when the guard holds."""
+    return name in guard.ran or any(source == name for source, _ in guard.routes)
 
 
 def _ensures(guard: Guard, name: str) -> bool:

@@ -4,6 +4,7 @@ A graph holds no run-time state: one definition may serve several apps, and a tr
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeVar, overload
 
 from typing_extensions import override
@@ -16,6 +17,7 @@ from penstock.graphs.inputs import Declared, Edge, declared_inputs
 from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, name_of, place
 from penstock.graphs.plan import Plan, check
 from penstock.graphs.result import GraphResult
+from penstock.graphs.sources import Wish, wish_of
 from penstock.graphs.templates import TEMPLATES
 from penstock.graphs.topology import Topology
 from penstock.reactors.reactor import Reactor
@@ -92,7 +94,7 @@ class ComputationGraph:
         /,
         *,
         name: str | None = None,
-        inputs: Mapping[str, NodeFunction | str] | None = None,
+        inputs: Mapping[str, object] | None = None,
         starts: Startable | None = None,
         terminals: Sequence[object] = (),
     ) -> Callable[[F], F]: ...
@@ -103,7 +105,7 @@ class ComputationGraph:
         /,
         *,
         name: str | None = None,
-        inputs: Mapping[str, NodeFunction | str] | None = None,
+        inputs: Mapping[str, object] | None = None,
         starts: Startable | None = None,
         terminals: Sequence[object] = (),
     ) -> F | Callable[[F], F]:
@@ -114,10 +116,12 @@ class ComputationGraph:
         Args:
             fn: ``def`` (runs in-line: pure and short) or ``async def``.
             name: Under which other nodes name it; its own name by default.
-            inputs: The node or input that a parameter takes, where it is not called like the parameter.
+            inputs: By parameter, what it takes, where it is not called like the parameter: a node's function, an
+                accumulator, a name, ``route(…)``, ``first_of(…)`` or ``optional(…)``.
             starts: The workflow of which the value starts a run. The node is the end of its path. When its union names
                 ``None``, that starts nothing.
-            terminals: Variants of a router's union at which the path ends: they are outputs. ``(None,)`` for None.
+            terminals: Variants of a router's union at which the path ends: they are outputs. ``(None,)`` for None,
+                ``("wait",)`` for that variant of a ``Route``.
         """
 
         def declare(function: F, frames: int = 2) -> F:
@@ -125,7 +129,7 @@ class ComputationGraph:
                 Declaration(
                     name=name or name_of(function),
                     fn=function,
-                    renamed=self._names_of(inputs) if inputs else NOTHING,
+                    wishes=self._wishes(inputs) if inputs else NOTHING,
                     starts=starts,
                     terminals=tuple(terminals),
                     localns=captured(function, frames),
@@ -147,27 +151,21 @@ class ComputationGraph:
             self._declarations[declaration.name] = declaration
             self._template = self._plan = self._compiled = None
 
-    def _names_of(self, sources: Mapping[str, NodeFunction | str]) -> Mapping[str, str]:
-        return {parameter: self._name_of(parameter, source) for parameter, source in sources.items()}
+    def _wishes(self, inputs: Mapping[str, object]) -> Mapping[str, Wish]:
+        """Return what parameters take, by name: graphs of one likeness differ in their functions alone."""
+        return {
+            parameter: wish_of(source).named(partial(self._name_of, parameter)) for parameter, source in inputs.items()
+        }
 
-    def _name_of(self, parameter: str, source: NodeFunction | str) -> str:
-        """Return the name of what ``inputs=`` gives for a parameter: a node's function, an accumulator, or a name."""
-        if isinstance(source, str):
-            return source
+    def _name_of(self, parameter: str, source: object) -> str:
+        name = self._blueprint.name_of(source)
+        if name is None:
+            self._problems.append(
+                f"graph {self.name!r}: inputs= gives {source!r} for {parameter!r}, which is no node of this graph (yet)"
+                f" and no input: declare that node before this one"
+            )
 
-        known: dict[str, object] = {name: declaration.fn for name, declaration in self._declarations.items()}
-        if isinstance(self.reactor, Reactor):
-            known |= self.reactor.accumulators
-
-        for name, value in known.items():
-            if value is source:
-                return name
-
-        self._problems.append(
-            f"graph {self.name!r}: inputs= gives {source!r} for {parameter!r}, which is no node of this graph (yet)"
-            f" and no input: declare that node before this one"
-        )
-        return parameter
+        return parameter if name is None else name
 
     # -- checking ------------------------------------------------------------------------------------------
 

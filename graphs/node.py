@@ -4,15 +4,16 @@ import functools
 import inspect
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, MappingProxyType
 from typing import Never, cast
 
 import msgspec
 
-from penstock.graphs.types import ANYTHING, takes_none
-from penstock.runtime.calls import EMPTY, Function, Parameter, caller_locals
+from penstock.graphs.sources import Wish, wish_of
+from penstock.graphs.types import ANYTHING, accepts, takes_none, union_type
+from penstock.runtime.calls import EMPTY, Function, Parameter, caller_locals, describe_type
 from penstock.runtime.effects import Startable
 from penstock.runtime.errors import DefinitionError
 
@@ -36,7 +37,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
-    """A parameter of a node and what it takes its value from."""
+    """A parameter of a node and what it takes its value from: an edge. A parameter with a choice has several."""
 
     parameter: str
     #: Name of an input or of another node.
@@ -46,6 +47,14 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     #: What is passed while an input is absent; ``EMPTY`` when the node cannot run without it.
     absent: object = EMPTY
     by_keyword: bool = False
+    #: The variant of a ``Route`` whose value it takes.
+    variant: str | None = None
+    #: Names of the types that it takes of a union, where they are given as text.
+    labels: tuple[str, ...] = ()
+    #: Whether it is one of several that the parameter may take.
+    choice: bool = False
+    #: Whether the node runs without it, and ``absent`` stands for a source that was skipped as well.
+    optional: bool = False
 
     @property
     def required(self) -> bool:
@@ -73,8 +82,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     fn: NodeFunction
-    #: Sources by parameter, where the names differ.
-    renamed: Mapping[str, str]
+    #: By parameter, what it takes, where its name does not say it.
+    wishes: Mapping[str, Wish]
     starts: Startable | None
     terminals: tuple[object, ...]
     #: Local names that its annotations use.
@@ -85,20 +94,36 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         origins = {(of.name, _origin(of.fn)) for of in (self, other)}
         return len(origins) == 1 and _origin(self.fn)[0] == "__main__"
 
-    def read(self) -> Node:
+    def is_of(self, fn: object) -> bool:
+        """Tell whether it declares this function, or the one that replaced it."""
+        if self.fn is fn or (inspect.ismethod(fn) and self.fn == fn):
+            return True
+
+        return inspect.isfunction(fn) and _origin(fn)[0] == "__main__" and _origin(fn) == _origin(self.fn)
+
+    def read(self, name_of: Callable[[object], str | None]) -> Node:
         """Read the function's signature.
+
+        Args:
+            name_of: Returns the name of a function or accumulator that a default value names.
 
         Raises:
             DefinitionError: It cannot be a node; the problems do not name the graph.
         """
         function = Function[object].of(self.fn, localns=self.localns)
-        problems = [*name_problems(self.name), *self._unknown_renames(function)]
+        problems = [*name_problems(self.name), *self._unknown_parameters(function)]
+        arguments: list[Argument] = []
+        for parameter in function.parameters.values():
+            wish = self._wish(parameter)
+            problems += [f"node {self.name!r}, parameter {parameter.name!r}: {problem}" for problem in wish.problems]
+            try:
+                arguments += arguments_of(parameter, wish, name_of)
+            except DefinitionError as error:
+                problems += [f"node {self.name!r}: {problem}" for problem in error.problems]
+
         if problems:
             raise DefinitionError(*problems)
 
-        arguments = [
-            argument(parameter, self.renamed.get(name, name)) for name, parameter in function.parameters.items()
-        ]
         return Node(
             name=self.name,
             fn=self.fn,
@@ -109,11 +134,19 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             terminals=self.terminals,
         )
 
-    def _unknown_renames(self, function: Function[object]) -> list[str]:
+    def _wish(self, parameter: Parameter) -> Wish:
+        """Return what a parameter takes: what ``inputs=`` says, else its default value, else what is called like it."""
+        declared = self.wishes.get(parameter.name)
+        if declared is None:
+            return parameter.default if isinstance(parameter.default, Wish) else wish_of(parameter.name)
+
+        return declared
+
+    def _unknown_parameters(self, function: Function[object]) -> list[str]:
         parameters = ", ".join(function.parameters) or "none"
         return [
             f"node {self.name!r}: inputs= names {name!r}, which is not a parameter: it has {parameters}"
-            for name in self.renamed
+            for name in self.wishes
             if name not in function.parameters
         ]
 
@@ -144,19 +177,64 @@ def suggestion(name: str) -> str:
     return f"{word}_" if keyword.iskeyword(word) else word if word.isidentifier() else f"node_{word}"
 
 
-def argument(parameter: Parameter, source: str) -> Argument:
-    """Return how a parameter gets its value."""
-    absent = parameter.default
-    if parameter.is_required and parameter.is_annotated and takes_none(parameter.annotation):
-        absent = None
+def arguments_of(parameter: Parameter, wish: Wish, name_of: Callable[[object], str | None]) -> Iterator[Argument]:
+    """Yield how a parameter gets its value: one argument for each source that it may take.
 
-    return Argument(
-        parameter=parameter.name,
-        source=source,
-        type=parameter.annotation if parameter.is_annotated else ANYTHING,
-        absent=absent,
-        by_keyword=parameter.kind == inspect.Parameter.KEYWORD_ONLY,
-    )
+    Raises:
+        DefinitionError: The annotation does not accept what it would get.
+    """
+    wanted = parameter.annotation if parameter.is_annotated else ANYTHING
+    if wish.optional and not accepts(wanted, type(wish.default)):
+        kind = describe_type(wanted)
+        raise DefinitionError(
+            f"parameter {parameter.name!r} is {kind}, but optional(…) passes {wish.default!r} when there is no value:"
+            f" write `{parameter.name}: {kind} | {describe_type(type(wish.default))}`, or give another default=…"
+        )
+
+    choice = len(wish.references) > 1
+    for reference in wish.references:
+        source = name_of(reference.node)
+        if source is None:
+            raise DefinitionError(
+                f"parameter {parameter.name!r} takes {reference.node!r}, which is no node of this graph and no input:"
+                f" declare it with `@graph.node`, or give its name"
+            )
+
+        types = [each for each in reference.types if not isinstance(each, str)]
+        yield Argument(
+            parameter=parameter.name,
+            source=source,
+            type=_narrowed(parameter, wanted, types),
+            absent=wish.default if wish.optional else EMPTY if choice else _fallback(parameter, wanted),
+            by_keyword=parameter.kind == inspect.Parameter.KEYWORD_ONLY,
+            variant=reference.variant,
+            labels=tuple(each for each in reference.types if isinstance(each, str)),
+            choice=choice,
+            optional=wish.optional,
+        )
+
+
+def _narrowed(parameter: Parameter, wanted: object, types: Sequence[object]) -> object:
+    """Return what a parameter accepts, when ``From`` or ``route`` name types."""
+    if not types:
+        return wanted
+
+    named = union_type(types)
+    if not accepts(wanted, named):
+        raise DefinitionError(
+            f"parameter {parameter.name!r} is {describe_type(wanted)}, but its default value says"
+            f" {describe_type(named)}: write the same type in both places"
+        )
+
+    return named
+
+
+def _fallback(parameter: Parameter, wanted: object) -> object:
+    """Return what is passed while an input is absent."""
+    if not parameter.is_required and not isinstance(parameter.default, Wish):
+        return parameter.default
+
+    return None if parameter.is_annotated and takes_none(wanted) else EMPTY
 
 
 def unread(declaration: Declaration) -> Node:

@@ -5,18 +5,22 @@ Everything that a compiled graph does is decided here: the order of the nodes, u
 holds the guards of all producers, so a branch that is not taken skips whatever hangs on it, however far down.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from penstock.graphs import checks
 from penstock.graphs.node import Argument, Input, Node
 from penstock.graphs.result import Path
-from penstock.graphs.routes import ABSENT, ALWAYS, Guard, Variant
+from penstock.graphs.routes import ABSENT, ALWAYS, NO_VALUE, Guard, Variant
 from penstock.graphs.sections import Section, arrange
 from penstock.graphs.topology import Topology
-from penstock.graphs.types import instance_classes, members
+from penstock.graphs.types import instance_classes, variant_of
 from penstock.runtime.calls import describe_type
+
+#: A parameter, or one of the sources that it may take, with what that alone asks of the source.
+Edge = tuple[Argument, Guard]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +29,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     #: That of all producers and all edges together.
     guard: Guard
-    #: The parameters, each with what it alone asks of its source.
-    edges: tuple[tuple[Argument, Guard], ...]
+    edges: tuple[Edge, ...]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,40 +79,92 @@ def guarded(topology: Topology) -> dict[str, Step]:
     """Return the nodes in order, each with its guard."""
     steps: dict[str, Step] = {}
     for node in topology.order:
-        edges = tuple((argument, admission(topology, argument)) for argument in node.arguments)
+        edges = tuple((argument, admission(topology, steps, argument)) for argument in node.arguments)
         guard = ALWAYS
-        for argument, edge in edges:
-            guard &= edge if argument.source not in steps else steps[argument.source].guard & edge
+        for parameter in parameters(edges):
+            guard &= demand(steps, parameter)
 
         steps[node.name] = Step(node=node, guard=guard, edges=edges)
 
     return steps
 
 
-def admission(topology: Topology, argument: Argument) -> Guard:
-    """Return what one parameter asks of its source."""
-    if topology.is_router(argument.source):
-        return Guard(routes=frozenset({(argument.source, topology.admits(argument))}))
+def parameters(edges: Sequence[Edge]) -> list[list[Edge]]:
+    """Return the edges of each parameter, the one that it prefers first."""
+    return [list(group) for _, group in itertools.groupby(edges, lambda edge: edge[0].parameter)]
 
-    if argument.required and topology.may_be_absent(argument.source):
-        return Guard(present=frozenset({argument.source}))
 
-    return ALWAYS
+def admission(topology: Topology, steps: Mapping[str, Step], argument: Argument) -> Guard:
+    """Return what one edge asks of its source, besides the source's own guard."""
+    source = argument.source
+    if topology.is_router(source):
+        return Guard(routes=frozenset({(source, topology.admits(argument))}))
+
+    if topology.may_be_absent(source) and (argument.required or argument.optional):
+        return Guard(present=frozenset({source}))
+
+    loose = argument.choice or argument.optional
+    return Guard(ran=frozenset({source})) if loose and source in steps and steps[source].guard != ALWAYS else ALWAYS
+
+
+def demand(steps: Mapping[str, Step], parameter: Sequence[Edge]) -> Guard:
+    """Return what a parameter asks of the traversal for its node to run."""
+    first, edge = parameter[0]
+    if first.optional:
+        return ALWAYS
+
+    if first.choice:
+        choices = tuple(edge for _, edge in parameter)
+        return ALWAYS if ALWAYS in choices else Guard(groups=(choices,))
+
+    return edge if first.source not in steps else known(steps[first.source]) & edge
+
+
+def known(step: Step) -> Guard:
+    """Return what holds when a node ran, for those that need it; whatever it may have chosen from is not repeated."""
+    if not step.guard.groups:
+        return step.guard
+
+    return msgspec.structs.replace(step.guard, groups=(), ran=step.guard.ran | {step.node.name})
 
 
 def impossible(topology: Topology, steps: Mapping[str, Step]) -> Iterator[str]:
     """Yield the problems of nodes that can never run, not of those that depend on them."""
-    for step in steps.values():
-        if not any(steps[source].guard.impossible for source in topology.producers(step.node)):
-            yield from checks.unreachable(topology, step.node, step.guard)
+    dead: set[str] = set()
+    for name, step in steps.items():
+        sources = step.guard.impossible or _hopeless(steps, step.guard)
+        if sources and dead.isdisjoint(topology.producers(step.node)):
+            yield from checks.unreachable(topology, step.node, sources)
+
+        if sources:
+            dead.add(name)
+
+
+def _hopeless(steps: Mapping[str, Step], guard: Guard) -> tuple[str, ...]:
+    """Return the routers for which a parameter has a choice only of what the rest of the guard excludes."""
+    rest = msgspec.structs.replace(guard, groups=())
+    for group in guard.groups:
+        found = [(rest & _unfolded(steps, choice)).impossible for choice in group]
+        if all(found):
+            return found[0]
+
+    return ()
+
+
+def _unfolded(steps: Mapping[str, Step], guard: Guard) -> Guard:
+    """Return a guard with those of the nodes that must have run."""
+    for name in guard.ran:
+        guard &= steps[name].guard
+
+    return guard
 
 
 def plan(topology: Topology, steps: Mapping[str, Step]) -> Plan:
     """Return the plan of a topology that has no problems."""
-    routers = {name: variants(topology.type_of(name)) for name in topology.consumers if topology.is_router(name)}
+    routers = {name: variants(topology.union_of(name)) for name in topology.consumers if topology.is_router(name)}
     producers = {name: topology.producers(step.node) for name, step in steps.items()}
     asyncs = frozenset(name for name, step in steps.items() if step.node.is_async)
-    present = frozenset[str]().union(*(step.guard.present for step in steps.values()))
+    present = frozenset[str]().union(*(step.guard.inputs for step in steps.values()))
     return Plan(
         graph=topology.graph,
         inputs={name: given for name, given in topology.inputs.items() if topology.consumers[name]},
@@ -121,13 +176,16 @@ def plan(topology: Topology, steps: Mapping[str, Step]) -> Plan:
     )
 
 
-def variants(annotation: object) -> tuple[Variant, ...]:
+def variants(union: Sequence[object]) -> tuple[Variant, ...]:
     """Return the variants of a union whose members can be told apart."""
-    union = members(annotation)
-    labels = [describe_type(member) for member in union]
+    routes = [variant_of(member) for member in union]
+    labels = [route or describe_type(member) for member, route in zip(union, routes, strict=True)]
+    unique = [label != NO_VALUE and labels.count(label) == 1 for label in labels]
     return tuple(
-        Variant(label=label if labels.count(label) == 1 else f"{label} #{index + 1}", classes=classes)
-        for index, (label, classes) in enumerate(zip(labels, instance_classes(union), strict=True))
+        Variant(label=label if alone else f"{label} #{index + 1}", classes=classes, route=route)
+        for index, (label, alone, classes, route) in enumerate(
+            zip(labels, unique, instance_classes(union), routes, strict=True)
+        )
     )
 
 
@@ -162,13 +220,19 @@ def path_of(plan: Plan, present: frozenset[str], routed: Mapping[str, int]) -> P
 
 def _state(step: Step, present: frozenset[str], routed: Mapping[str, int], states: Mapping[str, str]) -> str:
     """Return what became of a node. A branch that is not taken outweighs an input that is not there."""
-    found = {_edge_state(argument.source, edge, present, routed, states) for argument, edge in step.edges}
+    found: set[str] = set()
+    for parameter in parameters(step.edges):
+        edges = {_edge_state(argument, edge, present, routed, states) for argument, edge in parameter}
+        if not parameter[0][0].optional and "ran" not in edges:
+            found |= edges
+
     return next((state for state in ("skipped", "not ready") if state in found), "ran")
 
 
 def _edge_state(
-    source: str, edge: Guard, present: frozenset[str], routed: Mapping[str, int], states: Mapping[str, str]
+    argument: Argument, edge: Guard, present: frozenset[str], routed: Mapping[str, int], states: Mapping[str, str]
 ) -> str:
+    source = argument.source
     if states.get(source, "ran") != "ran":
         return states[source]
 

@@ -66,6 +66,9 @@ def _likeness_of(declaration: Declaration) -> Hashable | None:
     if not all(map(_is_plain, fn.__annotations__.values())):
         return None
 
+    if any(wish.default is not None for wish in declaration.wishes.values()):  # 1 and True are alike, and are not
+        return None
+
     if declaration.starts is not None and not isinstance(typing.cast("object", declaration.starts), Startable):
         return None
 
@@ -73,7 +76,7 @@ def _likeness_of(declaration: Declaration) -> Hashable | None:
         declaration.name,
         fn.__code__,
         tuple(fn.__annotations__.items()),
-        tuple(declaration.renamed.items()),
+        tuple(declaration.wishes.items()),
         declaration.terminals,
         declaration.starts is not None,
     )

@@ -1,11 +1,12 @@
 """The topology of a graph: which value goes where. Tolerates every mistake, since the checks look at it as well."""
 
 import heapq
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.graphs.node import Argument, Input, Node
 from penstock.graphs.routes import ABSENT
-from penstock.graphs.types import accepts, bare, members
+from penstock.graphs.types import ANYTHING, accepts, bare, is_open, label_of, members, route_type, value_of, variant_of
 
 
 class Topology:
@@ -43,12 +44,31 @@ class Topology:
         self.order: list[Node] = order
         #: The nodes that no order can satisfy.
         self.stuck: list[Node] = stuck
+        self._unions: dict[str, tuple[object, ...]] = {}
         self._accepted: dict[int, frozenset[int]] = {}
         self._routers: dict[str, bool] = {}
 
     def type_of(self, source: str) -> object:
         """Return the type of a value."""
         return self.nodes[source].returns if source in self.nodes else self.inputs[source].type
+
+    def union_of(self, source: str) -> tuple[object, ...]:
+        """Return the members of a value's type; a ``Route`` of whatever variant has those that somebody names."""
+        found = self._unions.get(source)
+        if found is None:
+            found = members(self.type_of(source))
+            if names := self._named_variants(source):
+                found = tuple(_opened(found, names))
+
+            self._unions[source] = found
+
+        return found
+
+    def _named_variants(self, source: str) -> tuple[str, ...]:
+        """Return the variants that consumers and ``terminals=`` name, each once."""
+        taken = [argument.variant for _, argument in self.consumers[source] if argument.variant is not None]
+        ends = self.nodes[source].terminals if source in self.nodes else ()
+        return tuple(dict.fromkeys((*taken, *(end for end in ends if isinstance(end, str)))))
 
     def producers(self, node: Node) -> list[str]:
         """Return the nodes that a node takes values from, each once, in the order of its parameters."""
@@ -58,8 +78,8 @@ class Topology:
         """Return the numbers of those members of the source's union that a parameter accepts."""
         found = self._accepted.get(id(argument))
         if found is None:
-            union = members(self.type_of(argument.source))
-            found = frozenset(index for index, member in enumerate(union) if accepts(argument.type, member))
+            union = self.union_of(argument.source)
+            found = frozenset(index for index, member in enumerate(union) if _takes(argument, member))
             self._accepted[id(argument)] = found
 
         return found
@@ -70,7 +90,7 @@ class Topology:
 
     def admits(self, argument: Argument) -> frozenset[int]:
         """Return what a parameter accepts, ``ABSENT`` included where it can do without the input."""
-        lacks = self.may_be_absent(argument.source) and not argument.required
+        lacks = self.may_be_absent(argument.source) and not argument.required and not argument.optional
         return self.accepted(argument) | (frozenset({ABSENT}) if lacks else frozenset[int]())
 
     def is_router(self, source: str) -> bool:
@@ -85,14 +105,42 @@ class Topology:
         if not consumers:
             return False
 
-        every = len(members(self.type_of(source)))
-        selective = any(0 < len(self.accepted(argument)) < every for _, argument in consumers)
+        every = len(self.union_of(source))
+        selective = any(0 < len(self.accepted(each)) < every or each.variant is not None for _, each in consumers)
         return selective or bool(source in self.nodes and self.nodes[source].terminals)
 
     def ends(self, node: Node) -> frozenset[int]:
         """Return the numbers of the variants at which the path ends by declaration."""
-        declared = [bare(terminal) for terminal in node.terminals]
-        return frozenset(index for index, member in enumerate(members(node.returns)) if member in declared)
+        union = self.union_of(node.name)
+        return frozenset(
+            index for index, member in enumerate(union) if any(ends_at(end, member) for end in node.terminals)
+        )
+
+
+def ends_at(terminal: object, member: object) -> bool:
+    """Tell whether one of ``terminals=`` means this member of a union."""
+    return variant_of(member) == terminal if isinstance(terminal, str) else bare(terminal) == member
+
+
+def _opened(union: Sequence[object], names: Sequence[str]) -> Iterator[object]:
+    """Yield the members of a union, a ``Route`` whose variants are not listed replaced by one for each name."""
+    listed = {variant_of(member) for member in union}
+    for member in union:
+        if is_open(member):
+            value = value_of(member) if typing.get_args(member) else ANYTHING
+            yield from (route_type(name, value) for name in names if name not in listed)
+        else:
+            yield member
+
+
+def _takes(argument: Argument, member: object) -> bool:
+    """Tell whether a parameter accepts a member of the source's union."""
+    if argument.variant is not None:
+        # several variants may share one list of types: which of them is whose, only their consumers say
+        values = members(value_of(member)) if variant_of(member) == argument.variant else ()
+        return any(accepts(argument.type, value) for value in values)
+
+    return accepts(argument.type, member) and (not argument.labels or label_of(member) in argument.labels)
 
 
 def sort(topology: Topology) -> tuple[list[Node], list[Node]]:

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 import typing_extensions
 
+from penstock.graphs.routes import Route
+from penstock.runtime.calls import describe_type
+
 #: What PEP 484 accepts without inheritance.
 PROMOTIONS: dict[object, tuple[type, ...]] = {float: (int,), complex: (int, float), memoryview: (bytes, bytearray)}
 #: The type of an annotation that is not there.
@@ -37,16 +40,67 @@ def bare(annotation: object) -> object:
 
 
 def members(annotation: object) -> tuple[object, ...]:
-    """Return the members of a union, nested ones unfolded, each once and in order; of anything else itself."""
+    """Return the members of a union, nested ones unfolded, each once and in order; of anything else itself.
+
+    A ``Route`` that may have one of several variants counts as several members.
+    """
     if isinstance(annotation, type):
         return (annotation,)
 
     plain = bare(annotation)
+    if typing.get_origin(plain) is Route:
+        return _routes(plain)
+
     if typing.get_origin(plain) not in {typing.Union, types.UnionType}:
         return (plain,)
 
     found = [member for part in typing.get_args(plain) for member in members(part)]
     return tuple(member for index, member in enumerate(found) if member not in found[:index])
+
+
+def _routes(route: object) -> tuple[object, ...]:
+    """Return a member for each variant that a ``Route`` lists."""
+    names, value = typing.get_args(route)
+    if typing.get_origin(names) is not typing.Literal:
+        return (route,)
+
+    return tuple(route_type(name, value) for name in typing.get_args(names))
+
+
+def route_type(variant: str, value: object = ANYTHING) -> object:
+    """Return the type of a ``Route`` with one variant."""
+    return Route[typing.Literal[variant], value]  # type: ignore[valid-type]  # made of values, at run time
+
+
+def variant_of(member: object) -> str | None:
+    """Return the one variant of a member that is a ``Route``; None for every other, and for a ``Route`` of any."""
+    if typing.get_origin(member) is not Route:
+        return None
+
+    names = typing.get_args(member)[0]
+    return str(typing.get_args(names)[0]) if typing.get_origin(names) is typing.Literal else None
+
+
+def value_of(member: object) -> object:
+    """Return the type of what a ``Route`` holds."""
+    return typing.get_args(member)[1]
+
+
+def is_open(member: object) -> bool:
+    """Tell whether a member may be a ``Route`` of any variant, as far as is known."""
+    return member is Route or unknown(member) or (typing.get_origin(member) is Route and variant_of(member) is None)
+
+
+def label_of(member: object) -> str:
+    """Return how people call a member of a union: the variant of a ``Route``, the type of anything else."""
+    variant = variant_of(member)
+    return describe_type(member) if variant is None else f"Route {variant!r}"
+
+
+def union_type(union: Sequence[object]) -> object:
+    """Return the union of some types."""
+    union_of: typing.Any = typing.Union  # to a checker it is no value
+    return union_of[tuple(union)]
 
 
 def takes_none(annotation: object) -> bool:
@@ -166,7 +220,7 @@ def clashes(union: Sequence[object]) -> list[tuple[object, ...]]:
         (union[i], union[j])
         for i, first in enumerate(classes)
         for j, second in enumerate(classes[:i])
-        if overlap(first, second)
+        if overlap(first, second) and not _told_by_variant(union[i], union[j])
     ]
     return [*blurred, *((second, first) for first, second in pairs)]
 
@@ -177,3 +231,9 @@ def overlap(first: type | None, second: type | None) -> bool:
         return False  # reported alone
 
     return issubclass(first, second) or issubclass(second, first)
+
+
+def _told_by_variant(one: object, other: object) -> bool:
+    """Tell whether two members are routes with different variants."""
+    names = {variant_of(one), variant_of(other)}
+    return None not in names and len(names) > 1

@@ -35,6 +35,8 @@ from penstock.accumulators.stream import stream_accumulator as stream_accumulato
 from penstock.app import App as App
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import GraphResult as GraphResult
+from penstock.graphs.routes import Route as Route
+from penstock.graphs.sources import From as From, first_of as first_of, optional as optional, route as route
 from penstock.health import Health as Health, PartHealth as PartHealth
 from penstock.portal import Portal as Portal
 from penstock.reactors.criteria import (
@@ -114,6 +116,7 @@ __all__ = [
     "DefinitionError",
     "Fact",
     "Firing",
+    "From",
     "FromIterator",
     "FromObservable",
     "GraphError",
@@ -141,6 +144,7 @@ __all__ = [
     "ProcessFailed",
     "Reactor",
     "Record",
+    "Route",
     "Run",
     "RunError",
     "RunFailed",
@@ -166,9 +170,12 @@ __all__ = [
     "WriteConflict",
     "batch_accumulator",
     "broadcast",
+    "first_of",
+    "optional",
     "passthrough_accumulator",
     "polling_accumulator",
     "resolve_template",
+    "route",
     "stream_accumulator",
     "task",
     "var",

@@ -54,5 +54,5 @@ async def test_failing_node_is_named_with_its_inputs(spec: GraphSpec) -> None:
 
     node = next(node for node in spec.nodes if node.name == caught.value.node)
     assert node.name in expected.failing
-    assert caught.value.inputs == {p.source: expected.values.get(p.source) for p in node.parameters}
+    assert caught.value.inputs == expected.arguments(spec, node)
     assert caught.value.__cause__.args == (node.name,)

@@ -1,13 +1,15 @@
 """Random graphs, and an interpreter of them that is too simple to be wrong."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 import msgspec
 from anyio.lowlevel import checkpoint
 from hypothesis import strategies as st
 
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.routes import Route
+from penstock.graphs.sources import From, first_of, optional, route
 from penstock.runtime.effects import Start
 
 
@@ -38,18 +40,45 @@ class Settle:
         return Start(workflow="settle", input=repr(value))
 
 
-class Parameter(msgspec.Struct, frozen=True):
+#: What tells the values of a router apart: classes, or the names of routes.
+Variants = tuple[type, ...] | tuple[str, ...]
+NAMES = ("up", "down", "away", "(absent)")
+
+
+class Take(msgspec.Struct, frozen=True):
+    """One source that a parameter may take."""
+
     source: str
-    #: What it accepts of a router; empty for no annotation.
-    accepts: tuple[type, ...]
-    optional: bool
+    #: What it accepts of a router; empty for all. At most one name of a route.
+    accepts: Variants
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    takes: tuple[Take, ...]
+    #: What is passed when there is no value: to a parameter with ``| None`` for an absent input …
+    lenient: bool = False
+    #: … or to an optional one, for whatever reason; ``...`` when it is not optional.
+    default: object = ...
+
+    @property
+    def source(self) -> str:
+        return self.takes[0].source
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its name and annotation say everything."""
+        return (
+            len(self.takes) == 1 and self.default is ... and not any(isinstance(v, str) for v in self.takes[0].accepts)
+        )
 
 
 class NodeSpec(msgspec.Struct, frozen=True):
     name: str
     parameters: tuple[Parameter, ...]
     #: The variants it may give; empty for a plain node.
-    variants: tuple[type, ...]
+    variants: Variants
+    #: Whether the annotation lists the variants, where they are names.
+    listed: bool
     choice: int
     is_async: bool
     turns: int
@@ -66,25 +95,39 @@ class GraphSpec(msgspec.Struct, frozen=True):
 
 
 @st.composite
-def parameters(draw: st.DrawFn, sources: Mapping[str, tuple[type, ...]], inputs: Mapping[str, bool]) -> Parameter:
+def takes(draw: st.DrawFn, sources: Mapping[str, Variants]) -> Take:
     source = draw(st.sampled_from(sorted(sources)))
     variants = sources[source]
-    accepts = draw(st.lists(st.sampled_from(variants), unique=True)) if variants else []
-    return Parameter(source, tuple(accepts), source in inputs and draw(st.booleans()))
+    if variants and isinstance(variants[0], str):
+        return Take(source, (draw(st.sampled_from(variants)),) if draw(st.booleans()) else ())
+
+    return Take(source, tuple(draw(st.lists(st.sampled_from(variants), unique=True))) if variants else ())
+
+
+@st.composite
+def parameters(draw: st.DrawFn, sources: Mapping[str, Variants], inputs: Mapping[str, bool]) -> Parameter:
+    several = draw(st.integers(0, 3)) == 0
+    chosen = tuple(draw(st.lists(takes(sources), min_size=1, max_size=3 if several else 1)))
+    if draw(st.integers(0, 3)) == 0:
+        return Parameter(chosen, default=draw(st.sampled_from([None, "missing"])))
+
+    return Parameter(chosen, lenient=not several and chosen[0].source in inputs and draw(st.booleans()))
 
 
 @st.composite
 def graph_specs(draw: st.DrawFn, *, failing: bool = False) -> GraphSpec:
     inputs = {f"in{index}": draw(st.booleans()) for index in range(draw(st.integers(1, 3)))}
-    sources: dict[str, tuple[type, ...]] = dict.fromkeys(inputs, ())
+    sources: dict[str, Variants] = dict.fromkeys(inputs, ())
     nodes: list[NodeSpec] = []
     for index in range(draw(st.integers(1, 9))):
         taken = draw(st.lists(parameters(sources, inputs), max_size=3, unique_by=lambda parameter: parameter.source))
-        variants = draw(st.lists(st.sampled_from(COLOURS), min_size=2, unique=True)) if draw(st.booleans()) else []
+        kinds = draw(st.sampled_from([(), COLOURS, NAMES]))
+        variants = draw(st.lists(st.sampled_from(kinds), min_size=2, unique=True)) if kinds else []
         node = NodeSpec(
             name=f"n{index}",
             parameters=tuple(taken),
             variants=tuple(variants),
+            listed=draw(st.booleans()),
             choice=draw(st.integers(0, 3)),
             is_async=draw(st.booleans()),
             turns=draw(st.integers(0, 3)),
@@ -97,17 +140,29 @@ def graph_specs(draw: st.DrawFn, *, failing: bool = False) -> GraphSpec:
     return GraphSpec(inputs, tuple(nodes), tuple(draw(st.permutations(range(len(nodes))))))
 
 
-def consumers(spec: GraphSpec, name: str) -> list[Parameter]:
-    return [parameter for node in spec.nodes for parameter in node.parameters if parameter.source == name]
+def consumers(spec: GraphSpec, name: str) -> list[Take]:
+    return [
+        take for node in spec.nodes for parameter in node.parameters for take in parameter.takes if take.source == name
+    ]
 
 
-def ends(spec: GraphSpec, node: NodeSpec) -> tuple[type, ...]:
+def ends(spec: GraphSpec, node: NodeSpec) -> Variants:
     """The variants that nothing consumes: they have to be declared as terminals."""
     takers = consumers(spec, node.name)
-    if not takers or not node.variants or any(not parameter.accepts for parameter in takers):
+    unnamed = isinstance(next(iter(node.variants), None), str) and not node.listed and any(t.accepts for t in takers)
+    if not takers or not node.variants or (any(not taker.accepts for taker in takers) and not unnamed):
         return ()
 
     return tuple(variant for variant in node.variants if all(variant not in taker.accepts for taker in takers))
+
+
+def is_one_of(value: object, variants: Variants) -> bool:
+    """Tell whether a router's value is one of these variants of it."""
+    names = tuple(variant for variant in variants if isinstance(variant, str))
+    if isinstance(value, Route):
+        return value.variant in names
+
+    return not names and isinstance(value, variants)
 
 
 def make(node: NodeSpec, arguments: tuple[object, ...]) -> object:
@@ -115,6 +170,9 @@ def make(node: NodeSpec, arguments: tuple[object, ...]) -> object:
         raise Boom(node.name)
 
     made = node.variants[node.choice % len(node.variants)] if node.variants else Value
+    if isinstance(made, str):
+        return Route(made, Value(node.name, arguments))
+
     return None if made is type(None) else made(node.name, arguments)
 
 
@@ -127,25 +185,53 @@ def function_of(node: NodeSpec) -> Callable[..., object]:
 
         return make(node, arguments)
 
-    names = [parameter.source for parameter in node.parameters]
+    names = [parameter_name(parameter) for parameter in node.parameters]
     keyword, call = ("async def", "await amake") if node.is_async else ("def", "make")
     namespace = {"amake": amake, "make": lambda *arguments: make(node, arguments)}
     exec(f"{keyword} {node.name}({', '.join(names)}): return {call}({', '.join(names)})", namespace)  # noqa: S102
     function: Any = namespace[node.name]
     function.__annotations__ = {
-        parameter.source: annotation for parameter in node.parameters if (annotation := annotation_of(parameter))
+        parameter_name(parameter): annotation
+        for parameter in node.parameters
+        if (annotation := annotation_of(parameter))
     }
     if node.variants:
-        function.__annotations__["return"] = Union[node.variants]  # noqa: UP007
+        function.__annotations__["return"] = Union[tuple(map(variant_type, node.variants))]  # noqa: UP007
+        if not node.listed and isinstance(node.variants[0], str):
+            function.__annotations__["return"] = Route
 
     return function
 
 
+def parameter_name(parameter: Parameter) -> str:
+    return parameter.source if parameter.is_plain else f"of_{parameter.source}"
+
+
+def variant_type(variant: type | str) -> object:
+    return Route[Literal[variant], Value] if isinstance(variant, str) else variant
+
+
 def annotation_of(parameter: Parameter) -> object:
-    if parameter.optional:
+    if not parameter.is_plain:
+        return None
+
+    if parameter.lenient:
         return Value | None
 
-    return Union[parameter.accepts] if parameter.accepts else None  # noqa: UP007
+    accepts = parameter.takes[0].accepts
+    return Union[accepts] if accepts else None  # noqa: UP007
+
+
+def wish_for(parameter: Parameter) -> object:
+    """Write what a parameter takes as a user would."""
+    sources = [
+        route(take.source, take.accepts[0])
+        if take.accepts and isinstance(take.accepts[0], str)
+        else From(take.source, *take.accepts)
+        for take in parameter.takes
+    ]
+    wish = sources[0] if len(sources) == 1 else first_of(*sources)
+    return wish if parameter.default is ... else optional(wish, default=parameter.default)
 
 
 def graph_of(spec: GraphSpec) -> ComputationGraph:
@@ -155,7 +241,8 @@ def graph_of(spec: GraphSpec) -> ComputationGraph:
     for index in spec.declared:
         node = spec.nodes[index]
         starts = Settle() if node.starts and not consumers(spec, node.name) else None
-        graph.node(starts=starts, terminals=ends(spec, node))(function_of(node))
+        wishes = {parameter_name(each): wish_for(each) for each in node.parameters if not each.is_plain}
+        graph.node(starts=starts, inputs=wishes, terminals=ends(spec, node))(function_of(node))
 
     return graph
 
@@ -171,7 +258,7 @@ class Interpreted:
             self.states[node.name] = state = self.state(spec, node)
             if state == "ran":
                 try:
-                    self.values[node.name] = make(node, tuple(self.values.get(p.source) for p in node.parameters))
+                    self.values[node.name] = make(node, tuple(self.arguments(spec, node).values()))
                 except Boom:
                     self.failing.append(node.name)
                     self.states[node.name] = "failed"
@@ -186,24 +273,44 @@ class Interpreted:
         }
 
     def state(self, spec: GraphSpec, node: NodeSpec) -> str:
-        found = {self.edge(spec, parameter) for parameter in node.parameters}
+        found: set[str] = set()
+        for parameter in node.parameters:
+            edges = {self.edge(spec, take) for take in parameter.takes}
+            if parameter.default is ... and not parameter.lenient and "ran" not in edges:
+                found |= edges
+
         return next((state for state in ("skipped", "not ready", "failed") if state in found), "ran")
 
-    def edge(self, spec: GraphSpec, parameter: Parameter) -> str:
-        if parameter.source in spec.inputs:
-            return "ran" if parameter.optional or parameter.source in self.values else "not ready"
+    def edge(self, spec: GraphSpec, take: Take) -> str:
+        if take.source in spec.inputs:
+            return "ran" if take.source in self.values else "not ready"
 
-        if self.states[parameter.source] != "ran":
-            return self.states[parameter.source]
+        if self.states[take.source] != "ran":
+            return self.states[take.source]
 
-        fits = not parameter.accepts or isinstance(self.values[parameter.source], parameter.accepts)
+        fits = not take.accepts or is_one_of(self.values[take.source], take.accepts)
         return "ran" if fits else "skipped"
+
+    def arguments(self, spec: GraphSpec, node: NodeSpec) -> dict[str, object]:
+        """What a node that runs is called with."""
+        found: dict[str, object] = {}
+        for parameter in node.parameters:
+            value: object = None if parameter.default is ... else parameter.default
+            for take in reversed(parameter.takes):
+                if self.edge(spec, take) == "ran":
+                    value = self.values[take.source]
+                    if take.accepts and isinstance(value, Route):
+                        value = value.value
+
+            found[parameter_name(parameter)] = value
+
+        return found
 
     def is_output(self, spec: GraphSpec, node: NodeSpec) -> bool:
         if self.states[node.name] != "ran":
             return False
 
-        return not consumers(spec, node.name) or isinstance(self.values[node.name], ends(spec, node))
+        return not consumers(spec, node.name) or is_one_of(self.values[node.name], ends(spec, node))
 
     def named(self, state: str) -> set[str]:
         return {name for name, found in self.states.items() if found == state}
