@@ -21,6 +21,10 @@ from penstock.accumulators.polling import (
     polling_accumulator as polling_accumulator,
 )
 from penstock.accumulators.source import Intake as Intake, Position as Position, Source as Source
+from penstock.accumulators.state import (
+    StateAccumulator as StateAccumulator,
+    state_accumulator as state_accumulator,
+)
 from penstock.accumulators.stream import (
     StreamAccumulator as StreamAccumulator,
     stream_accumulator as stream_accumulator,
@@ -36,9 +40,11 @@ __all__ = [
     "PollingAccumulator",
     "Position",
     "Source",
+    "StateAccumulator",
     "StreamAccumulator",
     "batch_accumulator",
     "passthrough_accumulator",
     "polling_accumulator",
+    "state_accumulator",
     "stream_accumulator",
 ]

@@ -15,6 +15,7 @@ from penstock.accumulators.record import Extras
 from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
 from penstock.runtime.codec import Codec
+from penstock.runtime.effects import Emit
 from penstock.runtime.errors import DefinitionError
 from penstock.runtime.texts import name_problem
 
@@ -57,6 +58,8 @@ class AnyAccumulator:
     """
 
     kind = "accumulator"
+    #: Whether what comes in is kept as it is: rows of the store hold it.
+    stores_events = False
 
     def __init__(
         self,
@@ -85,6 +88,25 @@ class AnyAccumulator:
 
         self.input_codec: Codec[object] = Codec(event, part=self.name)
         self.output_codec: Codec[object] = Codec(value, part=self.name)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function waits."""
+        return self.function.is_async
+
+    def emission(self, value: object, origin: str) -> Emit:
+        """Return what gives it a value of a graph.
+
+        Args:
+            value: The event.
+            origin: Name of the reactor whose firing it comes from.
+
+        Raises:
+            DecodeError: It does not have the event type, or could not be stored.
+        """
+        event = self.input_codec.convert(value)
+        data = self.input_codec.encode(event) if self.stores_events else None
+        return Emit(accumulator=self.name, event=event, data=data, origin=origin)
 
     @override
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ class BatchAccumulator(Accumulator[In, Out]):
     """
 
     kind = "batch"
+    stores_events = True
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from penstock.accumulators.batch import BatchAccumulator
 from penstock.accumulators.buffer import Buffer
-from penstock.accumulators.gate import SLICE_EVENTS
 from penstock.accumulators.live import UNREAD, LiveAccumulator
 from penstock.accumulators.signal import Signal
 from penstock.accumulators.source import Position, check_place
@@ -55,13 +54,7 @@ class BatchingAccumulator(LiveAccumulator):
         if position is not None:
             check_place(self.name, position, partition)
 
-        self.events = events = self.events + 1
-        if not events & SLICE_EVENTS:
-            self.gate.end_slice()
-
-        if not self.changed:
-            self._note()
-
+        self._count()
         try:
             event = payload if type(payload) is self._event_class else self._convert(payload)
         except BaseException as error:  # noqa: BLE001 (converting runs user code)
@@ -80,6 +73,11 @@ class BatchingAccumulator(LiveAccumulator):
             self._drop_oldest()
 
         return self.accept(payload, position, partition)
+
+    @override
+    def _take_given(self, event: object, data: bytes | None) -> None:
+        self._count()
+        self._gather(event, data)
 
     def _gather(self, event: object, data: bytes | None = None) -> None:
         self._buffer.append(event, data)

@@ -5,11 +5,16 @@ from penstock.accumulators.awaiting import AwaitingAccumulator
 from penstock.accumulators.batch import BatchAccumulator
 from penstock.accumulators.batching import AwaitingBatch, BatchingAccumulator
 from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.state import StateAccumulator
+from penstock.accumulators.window import WindowAccumulator
 
 
 def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:
     """Return what brings a definition to life."""
     waits = definition.function.is_async
+    if isinstance(definition, StateAccumulator):
+        return WindowAccumulator
+
     if isinstance(definition, BatchAccumulator):
         return AwaitingBatch if waits else BatchingAccumulator
 

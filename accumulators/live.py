@@ -34,6 +34,21 @@ Taker = Callable[[object], None]
 Listener = Callable[[Boundary], None]
 
 
+class Reader(Protocol):
+    """A reactor, as the accumulators that it joins see it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def take_later(self, take: Taker, value: object) -> None:
+        """Take a value as ever, but fire nothing before the next turn of the loop."""
+
+    def place(self, name: str, value: object) -> None:
+        """Put the value of an input into the cache; it fires nothing."""
+
+
 #: Positions that are numbers have 64 bits, as in the store.
 HIGHEST = 2**63 - 1
 
@@ -117,6 +132,7 @@ class LiveAccumulator:
         "part",
         "positions",
         "rate",
+        "readers",
         "refused",
         "replayed",
         "replays",
@@ -162,6 +178,8 @@ class LiveAccumulator:
         #: What feeds it by itself, once that has started.
         self.part: Part | None = None
         self._takers: tuple[Taker, ...] = ()
+        #: Those who take its values, and the reactors that they belong to.
+        self.readers: tuple[tuple[Taker, Reader | None], ...] = ()
         self._memory: Memory[object] | None = None
         if isinstance(definition, StreamAccumulator):
             self._memory = cast("StreamAccumulator[object, object]", definition).memory
@@ -224,9 +242,10 @@ class LiveAccumulator:
         bound = cast("Bound", event)
         return self.definition.function.fn(bound.event, **bound.extras)
 
-    def feed(self, take: Taker) -> None:
+    def feed(self, take: Taker, reader: Reader | None = None) -> None:
         """Call a reactor's input with each value, after those that were there before."""
         self._takers = (*self._takers, take)
+        self.readers = (*self.readers, (take, reader))
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each boundary, after those that were there before."""
@@ -333,6 +352,34 @@ class LiveAccumulator:
         self._note()
         self.positions[partition] = position
 
+    # -- what graphs give ----------------------------------------------------------------------------------
+
+    def receive(self, event: object, data: bytes | None, takers: tuple[Taker, ...]) -> None:
+        """Take an event that a graph gives, in the step that marks the graph as done.
+
+        Args:
+            event: It has the declared type.
+            data: What the codec makes of it, if that is stored.
+            takers: Who is given what comes of it at once.
+        """
+        own, self._takers = self._takers, takers
+        try:
+            self._take_given(event, data)
+        finally:
+            self._takers = own
+
+    def _take_given(self, event: object, data: bytes | None) -> None:  # noqa: ARG002 (for those that have rows)
+        self.accept(event)
+
+    def _count(self) -> None:
+        """Note that an event has come in."""
+        self.events = events = self.events + 1
+        if not events & SLICE_EVENTS:
+            self.gate.end_slice()
+
+        if not self.changed:
+            self._note()
+
     # -- doors ---------------------------------------------------------------------------------------------
 
     @property
@@ -432,7 +479,12 @@ class LiveAccumulator:
                 " let a node return what is to be done, and start a workflow with it (starts=)"
             )
 
-    # -- batches -------------------------------------------------------------------------------------------
+    # -- batches and windows -------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> tuple[object, ...] | None:
+        """The window that it keeps, which the caches of its reactors do not store; None for no window."""
+        return None
 
     @property
     def held(self) -> int:

@@ -31,6 +31,7 @@ from penstock.accumulators.sources.lines import Lines as Lines
 from penstock.accumulators.sources.memory import Memory as Memory
 from penstock.accumulators.sources.observable import FromObservable as FromObservable
 from penstock.accumulators.sources.process import Process as Process
+from penstock.accumulators.state import state_accumulator as state_accumulator
 from penstock.accumulators.stream import stream_accumulator as stream_accumulator
 from penstock.app import App as App
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
@@ -176,6 +177,7 @@ __all__ = [
     "polling_accumulator",
     "resolve_template",
     "route",
+    "state_accumulator",
     "stream_accumulator",
     "task",
     "var",

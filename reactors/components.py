@@ -18,16 +18,21 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     reactors: tuple[Reactor, ...]
 
 
-def components(reactors: Iterable[Reactor], accumulators: Iterable[AnyAccumulator] = ()) -> tuple[Component, ...]:
+def components(
+    reactors: Iterable[Reactor],
+    accumulators: Iterable[AnyAccumulator] = (),
+    links: Iterable[tuple[Reactor, AnyAccumulator]] = (),
+) -> tuple[Component, ...]:
     """Return the domains of an app, by name.
 
     Args:
         reactors: All reactors; the accumulators they join come along.
         accumulators: Further ones that no reactor joins.
+        links: Reactors with the accumulators that their graphs write: both are committed together.
     """
-    reactors = tuple(dict.fromkeys(reactors))
+    reactors, links = tuple(dict.fromkeys(reactors)), tuple(links)
     joined = (accumulator for reactor in reactors for accumulator in reactor.accumulators.values())
-    everything = tuple(dict.fromkeys((*joined, *accumulators)))
+    everything = tuple(dict.fromkeys((*joined, *accumulators, *(accumulator for _, accumulator in links))))
     groups = Groups()
     for accumulator in everything:
         groups.join(accumulator, accumulator.origin or accumulator)
@@ -35,6 +40,9 @@ def components(reactors: Iterable[Reactor], accumulators: Iterable[AnyAccumulato
     for reactor in reactors:
         for accumulator in reactor.accumulators.values():
             groups.join(reactor, accumulator)
+
+    for reactor, accumulator in links:
+        groups.join(reactor, accumulator)
 
     roots = dict.fromkeys(groups.find(accumulator) for accumulator in everything)
     found = (

@@ -105,7 +105,8 @@ class Cutter:
             return
 
         try:
-            value = cache.encode(slot.values, reactor.inputs.names_of(slot.dirty), reactor.inputs.accumulators)
+            values = without(slot.values, reactor.windows)
+            value = cache.encode(values, reactor.inputs.names_of(slot.dirty), reactor.inputs.accumulators)
         except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             del entries.slots[reactor.name, key]
             self._leave_out(entries, reactor.name, error, slot.values)
@@ -114,7 +115,7 @@ class Cutter:
 
     def _write_broadcasts(self, unit: Unit, entries: Entries, reactor: LiveReactor) -> None:
         try:
-            value = cache.encode(reactor.shared, [], reactor.inputs.accumulators)
+            value = cache.encode(without(reactor.shared, reactor.windows), [], reactor.inputs.accumulators)
         except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             self._leave_out(entries, reactor.name, error, reactor.shared)
         else:
@@ -168,6 +169,11 @@ class Cutter:
             position=letter.position,
             created_at=unit.clock.now(),
         )
+
+
+def without(values: Mapping[str, object], windows: frozenset[str]) -> Mapping[str, object]:
+    """Return the values of a cache that no accumulator stores as rows."""
+    return {name: value for name, value in values.items() if name not in windows} if windows else values
 
 
 def firing_row(flight: Flight) -> FiringRow:

@@ -6,11 +6,12 @@ not hold, no other follows.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from penstock.accumulators.signal import Signal
 from penstock.reactors.cut import Cutter
 from penstock.reactors.ledger import Entries, Ledger
+from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.errors import LeaseLost, StoreError, WriteConflict
 from penstock.runtime.foreign import error_text
 from penstock.runtime.observe import CutCommitted, CutFailed, Observer
@@ -41,6 +42,7 @@ class Cuts:
         interval: float,
         limit: int,
         fill: Callable[[], None],
+        carry_out: Callable[[Sequence[Recorded | Emit]], Sequence[Recorded]],
         room: Callable[[], None],
         lose: Callable[[LeaseLost], None],
         signal: Signal,
@@ -58,6 +60,7 @@ class Cuts:
             interval: Seconds after a change in which one is taken.
             limit: Entries of the outbox at which firing stops.
             fill: Called when the outbox has reached the limit.
+            carry_out: Carries out those effects that do not wait for a cut, and returns the others.
             room: Called when it is below the limit again.
             lose: Called when the domain turns out to have another owner.
             signal: Told when a commit ended.
@@ -77,7 +80,12 @@ class Cuts:
         self._soon = self._again = self._stopping = False
         self._away: Entries | None = None
         self.ledger: Ledger = Ledger(
-            limit=limit, observer=observer, start_clock=self._arm, soon=self.request, fill=fill
+            limit=limit,
+            observer=observer,
+            start_clock=self._arm,
+            soon=self.request,
+            fill=fill,
+            carry_out=carry_out,
         )
         self.error: StoreError | None = None
         self.committed: int = 0

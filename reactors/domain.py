@@ -24,6 +24,7 @@ from penstock.accumulators.signal import Signal
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
+from penstock.reactors.emissions import Emissions
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer
@@ -97,6 +98,7 @@ class Domain:
         self._signal = Signal()
         self._calm = calm
         self.gate: Gate = Gate(scheduler.clock.monotonic, inside)
+        self.accumulators: dict[str, LiveAccumulator] = {}
         self._cuts = Cuts(
             self.name,
             shard,
@@ -106,6 +108,7 @@ class Domain:
             interval=checkpoint_interval,
             limit=outbox_limit,
             fill=self._fill,
+            carry_out=Emissions(self.accumulators).carry_out,
             room=self._make_room,
             lose=self.lose,
             signal=self._signal,
@@ -114,7 +117,7 @@ class Domain:
         )
         self.ledger: Ledger = self._cuts.ledger
         self.inbox: Inbox = Inbox(store, self.name, shard, self._inbox_failed, self._calmed)
-        self.accumulators: dict[str, LiveAccumulator] = {
+        self.accumulators |= {
             definition.name: live_class(definition)(
                 definition,
                 keeper=self.ledger,

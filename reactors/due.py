@@ -42,7 +42,7 @@ class Due:
     def drain(self) -> None:
         """Serve what is due; the rest of many when the loop had its turn."""
         if self._draining:
-            return  # a graph has offered something: the loop below goes on with it
+            return  # a graph has offered something: the loop below, or ``later``, goes on with it
 
         self._draining = True
         try:
@@ -51,6 +51,17 @@ class Due:
             self._draining = False
 
         if self.slots and self._may_serve():
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def collect(self, act: Callable[[], None]) -> None:
+        """Do something that may make keys due, and serve those when the loop had its turn."""
+        draining, self._draining = self._draining, True
+        try:
+            act()
+        finally:
+            self._draining = draining
+
+        if self.slots:
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _serve_some(self) -> None:

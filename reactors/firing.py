@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from penstock.runtime.effects import Recorded
+from penstock.runtime.effects import Emit, Recorded
 
 #: What tells the keys of a reactor apart; None is the only key of a reactor without ``key=``.
 Key = str | int | None
@@ -59,8 +59,8 @@ class Firing(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What a graph made of a firing."""
 
-    #: What is to happen once the cut that marks the graph as done is committed; their order is kept.
-    effects: Sequence[Recorded] = ()
+    #: What is to happen once the graph is marked as done; their order is kept.
+    effects: Sequence[Recorded | Emit] = ()
     #: For whoever looks on; a reactor makes nothing of it.
     result: object = None
 

@@ -12,7 +12,7 @@ from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Slot
-from penstock.runtime.effects import Recorded
+from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.observe import EventDropped, Observer
 
 
@@ -70,7 +70,18 @@ class Ledger:
         limit: Entries of the outbox at which firing stops.
     """
 
-    __slots__ = ("_armed", "_fill", "_observer", "_rushed", "_soon", "_start_clock", "away", "limit", "next")
+    __slots__ = (
+        "_armed",
+        "_carry_out",
+        "_fill",
+        "_observer",
+        "_rushed",
+        "_soon",
+        "_start_clock",
+        "away",
+        "limit",
+        "next",
+    )
 
     def __init__(
         self,
@@ -80,6 +91,7 @@ class Ledger:
         start_clock: Callable[[], None],
         soon: Callable[[], None],
         fill: Callable[[], None],
+        carry_out: Callable[[Sequence[Recorded | Emit]], Sequence[Recorded]],
     ) -> None:
         """Begin with nothing to write.
 
@@ -89,13 +101,14 @@ class Ledger:
             start_clock: Called when something begins to differ from the store.
             soon: Called when the outbox gets its first entry.
             fill: Called when the outbox has reached its limit.
+            carry_out: Carries out those effects that do not wait for a cut, and returns the others.
         """
         self.limit: int = limit
         self.next: Entries = Entries()
         self.away: int = 0
         self._armed = self._rushed = False
         self._observer = observer
-        self._start_clock, self._soon, self._fill = start_clock, soon, fill
+        self._start_clock, self._soon, self._fill, self._carry_out = start_clock, soon, fill, carry_out
 
     # -- state ---------------------------------------------------------------------------------------------
 
@@ -131,10 +144,12 @@ class Ledger:
 
     # -- outbox --------------------------------------------------------------------------------------------
 
-    def record(self, effects: Sequence[Recorded]) -> None:
-        """Put effects into the outbox, in the step that marks their graph as done."""
-        self.next.effects.extend(effects)
-        self._rush()
+    def record(self, effects: Sequence[Recorded | Emit]) -> None:
+        """Put effects into the outbox, or carry them out, in the step that marks their graph as done."""
+        waiting = self._carry_out(effects)
+        if waiting:
+            self.next.effects.extend(waiting)
+            self._rush()
 
     def bury(self, letter: Letter) -> None:
         """Put a dead letter into the outbox."""

@@ -16,6 +16,7 @@ from functools import partial
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import INSIDE, LiveAccumulator, Taker, nothing
+from penstock.accumulators.state import StateAccumulator
 from penstock.reactors import cache
 from penstock.reactors.due import Due
 from penstock.reactors.firing import Anchor, Firing, Key, Outcome, Subscriber
@@ -29,6 +30,7 @@ from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.reactors.statistics import ReactorStatistics
 from penstock.runtime import texts
+from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import error_text, is_failure, value_text
 from penstock.runtime.histogram import Histogram
@@ -72,6 +74,7 @@ class LiveReactor:
         "sequence",
         "series",
         "shared",
+        "windows",
     )
 
     def __init__(
@@ -119,6 +122,12 @@ class LiveReactor:
         self._history = History(self._monotonic, history, gate.ended)
         self._only_run: Callable[[Firing], Outcome] | None = None
         self._sources: tuple[LiveAccumulator, ...] = ()
+        #: Inputs whose windows their accumulators store; a keyed reactor has one window for all keys.
+        self.windows: frozenset[str] = frozenset(
+            name
+            for name, accumulator in definition.accumulators.items()
+            if isinstance(accumulator, StateAccumulator) and (definition.key is None or name in definition.broadcasts)
+        )
         #: Those of them that are flushed after each firing.
         self._batches: tuple[LiveAccumulator, ...] = ()
         self._keyed = definition.key is not None
@@ -263,11 +272,15 @@ class LiveReactor:
         """Run the graphs in-line, or none."""
         slot.flight = INLINE
         errors: dict[str, BaseException] = {}
+        made: list[Recorded | Emit] = []
         self._gate.inside.firing = self.name
         try:
-            self._run_all(firing, errors)
+            self._run_all(firing, made, errors)
         finally:
             self._gate.inside.firing = slot.flight = None
+
+        if made:  # now that the key is free: what comes of them may make it due again
+            self._ledger.record(made)
 
         if errors:
             self._flights.fail(Flight(firing, slot, bits), errors)
@@ -279,7 +292,7 @@ class LiveReactor:
         if firing.moment > self._history.measure_from or not self.sequence & BURST_MASK:
             self._history.close(firing)
 
-    def _run_all(self, firing: Firing, errors: dict[str, BaseException]) -> None:
+    def _run_all(self, firing: Firing, made: list[Recorded | Emit], errors: dict[str, BaseException]) -> None:
         for subscriber in self._flights.subscribers:
             try:
                 effects = subscriber.run(firing).effects
@@ -289,8 +302,7 @@ class LiveReactor:
 
                 errors[subscriber.name] = error
             else:
-                if effects:
-                    self._ledger.record(effects)
+                made.extend(effects)
 
     def _offer_keyed(self, key_of: Callable[[object], Key], name: str, bit: int, value: object) -> None:
         """Take a value into the cache of its key."""
@@ -334,6 +346,24 @@ class LiveReactor:
         """Keep aside a value that belongs to no key."""
         part = f"{self.name}.key"
         self._ledger.bury(Letter(part=part, reason="key", error=error, payload=value))
+
+    def take_later(self, take: Taker, value: object) -> None:
+        """Take a value as ever, but fire nothing before the next turn of the loop."""
+        self._due.collect(partial(self._take_held, take, value))
+
+    def _take_held(self, take: Taker, value: object) -> None:
+        self.held = True
+        try:
+            take(value)
+        finally:
+            self._weigh()
+
+    def place(self, name: str, value: object) -> None:
+        """Put the window of an input into the cache; it fires nothing, and its accumulator stores it."""
+        if self._keyed:
+            self.shared[name] = value
+        else:
+            self._only.values = {**self._only.values, name: value}
 
     # -- keys ----------------------------------------------------------------------------------------------
 
@@ -507,7 +537,7 @@ class LiveReactor:
         """Fire from now on: first what was in flight, then the keys that are due."""
         self._batches = tuple(accumulator for accumulator in self._sources if accumulator.flushes_after_firing)
         for accumulator in self._sources:
-            accumulator.feed(self.taker(accumulator.name))
+            accumulator.feed(self.taker(accumulator.name), self)
 
         self._flights.start(supervisor)
         self._started = True

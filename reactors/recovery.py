@@ -52,6 +52,7 @@ class Restorer:
             if key != cache.ACCUMULATOR_KEY and component in self._reactors:
                 self._restore_key(self._reactors[component], key, value)
 
+        self._restore_windows()
         for row in state.firings:
             if row.reactor in self._reactors:
                 self._restore_firing(self._reactors[row.reactor], row)
@@ -69,6 +70,13 @@ class Restorer:
             reactor.shared.update(values)
         else:
             reactor.restore_slot(cache.key_of(key, reactor.name), values, new)
+
+    def _restore_windows(self) -> None:
+        """Put windows into the caches of the reactors that join them; that fires nothing."""
+        for reactor in self._reactors.values():
+            for name in reactor.windows:
+                if window := self._accumulators[name].window:
+                    reactor.place(name, window)
 
     def _restore_firing(self, reactor: LiveReactor, row: FiringRow) -> None:
         values, changed, gone = cache.decode(row.snapshot, reactor.inputs.accumulators)

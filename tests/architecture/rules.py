@@ -87,6 +87,7 @@ CATCHES_ALL = {
     "accumulators/inbox.py": "whatever one event of a batch raises, the others are applied; raised again afterwards",
     "accumulators/kafka/reading.py": "whatever ends one of two tasks ends the other, and is raised as it is",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
+    "accumulators/window.py": "converting runs user code: what cannot be read becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/session.py": "what keeps an app from opening is raised again; an observer is user code",
     "penstock/testing/bench.py": "whatever a source under test raises, the test looks at it",

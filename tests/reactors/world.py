@@ -136,6 +136,7 @@ class World:
         graphs: Sequence[Graph] = (),
         *,
         accumulators: Sequence[AnyAccumulator] = (),
+        links: Sequence[tuple[Reactor, AnyAccumulator]] = (),
         clock: VirtualClock | None = None,
         reactor: str | None = None,
         **options: float,
@@ -144,6 +145,7 @@ class World:
         self.definitions = list(reactors)
         self.graphs = list(graphs)
         self.more = list(accumulators)
+        self.links = list(links)
         self.clock = clock or VirtualClock()
         self.options = options
         self.told: list[Fact] = []
@@ -183,7 +185,7 @@ class World:
                 inside=inside,
                 **self.options,  # type: ignore[arg-type]
             )
-            for component in components(self.definitions, self.more)
+            for component in components(self.definitions, self.more, self.links)
         ]
         for graph in self.graphs:
             graph.scheduler = self.scheduler
