@@ -16,7 +16,7 @@ from penstock.runtime.errors import ConfigError
 from penstock.runtime.store.migrations import MIGRATIONS
 from penstock.runtime.store.postgres import PostgresEngine
 from penstock.runtime.store.postgres_connections import Connection, leave, reach, refuse_pooler, unfit
-from penstock.runtime.store.postgres_driver import PLANNER
+from penstock.runtime.store.postgres_driver import SESSION
 from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_facts import Rights, Schema, ServerFacts, Start
 from penstock.runtime.store.postgres_url import Options
@@ -60,7 +60,7 @@ async def examine(options: Options, clock: Clock) -> ServerFacts:
         StoreError: It cannot be reached, or ends the connection.
     """
     # as the connection that writes: a setting of the user or the database is one of ours, too
-    connection = await reach(options, "doctor", PLANNER)
+    connection = await reach(options, "doctor", SESSION)
     try:
         return await look(options, clock, connection)
     except TROUBLE as error:
@@ -106,7 +106,7 @@ async def row(connection: Connection, text: str, *values: object) -> asyncpg.Rec
 
 async def is_pooled(options: Options, connection: Connection) -> bool:
     """Tell whether a pooler is in between that does not keep sessions."""
-    second = await reach(options, "doctor", PLANNER)
+    second = await reach(options, "doctor", SESSION)
     try:
         await refuse_pooler(options, connection, second)
     except ConfigError:
