@@ -61,6 +61,7 @@ class Consumer(Protocol):
     beginning_offsets: Callable[[Collection[Place]], Awaitable[Mapping[Place, int]]]
     end_offsets: Callable[[Collection[Place]], Awaitable[Mapping[Place, int]]]
     offsets_for_times: Callable[[Mapping[Place, int]], Awaitable[Mapping[Place, Found | None]]]
+    position: Callable[[Place], Awaitable[int]]
     commit: Callable[[Mapping[Place, int]], Awaitable[None]]
     assign: Callable[[Collection[Place]], None]
     seek: Callable[[Place, int], None]
@@ -131,6 +132,10 @@ class Client:
             raise self._unavailable(error) from error
 
         return found.items()
+
+    async def positions(self) -> Mapping[Place, int]:
+        """Return the offset behind all that was read of each partition, marks of transactions included."""
+        return {(place[0], place[1]): await self._consumer.position(place) for place in self._assigned}
 
     def pause(self) -> None:
         """Let the brokers send no more."""

@@ -47,6 +47,7 @@ class Reader:
         offsets: Where each partition goes on, behind what was taken.
         found: Partitions that are to be read as well, from the next batch on.
         taken: How many records were handed over.
+        waiting: How many records have come and were not handed over.
         held: Whether there is no room for more.
     """
 
@@ -57,6 +58,7 @@ class Reader:
         self.offsets: dict[Place, int] = offsets
         self.found: set[Place] = set()
         self.taken: int = 0
+        self.waiting: int = 0
         self.held: bool = False
         self._whole = whole
         self._failure: Exception | None = None
@@ -88,15 +90,19 @@ class Reader:
             if self.found:
                 await self._widen()
 
-            for place, records in await self._client.poll():
+            fetched = await self._client.poll()
+            self.waiting = sum(len(records) for _, records in fetched)
+            for place, records in fetched:
                 await self._hand_over(place, records)
 
     async def _widen(self) -> None:
         """Read the partitions that were found as well, from their beginning: they are younger than our start."""
-        found, self.found = self.found, set()
+        # those that were found again while their beginning was asked for must not begin twice
+        found, self.found = self.found - self.offsets.keys(), set[Place]()
         begun = await Places(self._settings, self._client, self._intake).begin(found, "earliest")
-        self.offsets = begun | self.offsets
-        self._client.assign(self.offsets)
+        if begun:
+            self.offsets = begun | self.offsets
+            self._client.assign(self.offsets)
 
     async def _hand_over(self, place: Place, records: Sequence[Fetched]) -> None:
         accept, name = self._intake.accept, place_name(place)
@@ -111,6 +117,7 @@ class Reader:
 
         self.offsets[place] = records[-1].offset + 1
         self.taken += len(records)
+        self.waiting -= len(records)
 
     async def _wait(self) -> None:
         """Wait for room, with the partitions paused; or give others on the loop their turn."""

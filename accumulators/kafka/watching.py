@@ -4,7 +4,6 @@ A connection may look healthy and give nothing. So the lag is asked from the bro
 something to read and nothing comes for too long, the connection is given up and built anew.
 """
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import anyio
@@ -26,6 +25,7 @@ class Progress(Protocol):
     offsets: dict[Place, int]
     found: set[Place]
     taken: int
+    waiting: int
     held: bool
 
 
@@ -61,13 +61,11 @@ class Watch:
         places = await look(self._settings, self._client)
         self._progress.found |= places - self._progress.offsets.keys()
         ends = await self._client.ends(list(self._progress.offsets))
-        self._judge(self._lag(ends))
+        positions = await self._client.positions()
+        behind = sum(max(0, ends[place] - at) for place, at in positions.items() if place in ends)
+        self._judge(behind + self._progress.waiting)
         if self._settings.group is not None:
             await self._tell_group()
-
-    def _lag(self, ends: Mapping[Place, int]) -> int:
-        offsets = self._progress.offsets
-        return sum(max(0, end - offsets[place]) for place, end in ends.items())
 
     def _judge(self, lag: int) -> None:
         """Report how far behind we are, and see whether we get on."""
