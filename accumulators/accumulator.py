@@ -6,11 +6,12 @@ types are read from the function's annotations once, here, and all that is wrong
 
 import dis
 import types
-from collections.abc import Callable
-from typing import Generic, Literal, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import override
 
+from penstock.accumulators.pipe import Pipe, pipe_problems
 from penstock.accumulators.record import Extras
 from penstock.accumulators.source import Source
 from penstock.runtime.calls import EMPTY, Function, describe_type
@@ -18,6 +19,9 @@ from penstock.runtime.codec import Codec
 from penstock.runtime.effects import Emit
 from penstock.runtime.errors import DefinitionError
 from penstock.runtime.texts import name_problem
+
+if TYPE_CHECKING:
+    from penstock.runtime.rx import Operator
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -53,6 +57,7 @@ class AnyAccumulator:
         overflow: What happens when the ingress is saturated.
         source: What brings events by itself; None for nothing.
         extras: What the function asks for beside the event; None for nothing.
+        pipe: The operators behind the function; None for none.
         origin: What feeds it by itself; accumulators with the same origin belong together.
         capacity: Pushed events that may wait; the app's ``ingress_limit`` when None.
     """
@@ -82,12 +87,34 @@ class AnyAccumulator:
         self.source: Source | None = None
         self.origin: object = None
         self.extras: Extras | None = None
+        self.pipe: Pipe | None = None
         problems = option_problems(self.name, overflow, capacity, durable=durable)
         if problems:
             raise DefinitionError(*problems)
 
         self.input_codec: Codec[object] = Codec(event, part=self.name)
         self.output_codec: Codec[object] = Codec(value, part=self.name)
+
+    def put_pipe(self, operators: "Sequence[Operator]", value: object) -> None:
+        """Put operators behind the function.
+
+        Args:
+            operators: As ``reactivex.operators`` makes them; none leaves it as it is.
+            value: The type of what comes out of them; the function's own when it is Ellipsis.
+
+        Raises:
+            DefinitionError: They cannot be; all problems are named.
+        """
+        where = f"accumulator {self.name!r}"
+        problems = list(pipe_problems(where, operators, value, durable=self.durable))
+        if problems:
+            raise DefinitionError(*problems)
+
+        if operators:
+            self.pipe = Pipe(operators, codec=self.output_codec)
+            if value is not ...:
+                self.output_type = value
+                self.output_codec = Codec(value, part=self.name)
 
     @property
     def is_async(self) -> bool:

@@ -12,6 +12,14 @@ from penstock.accumulators.window import WindowAccumulator
 def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:
     """Return what brings a definition to life."""
     waits = definition.function.is_async
+    if definition.pipe is not None:
+        from penstock.accumulators.piping import (  # noqa: PLC0415 - loaded where the pipe was declared
+            PipedAccumulator,
+            PipedAwaiting,
+        )
+
+        return PipedAwaiting if waits and definition.kind != "polling" else PipedAccumulator
+
     if isinstance(definition, StateAccumulator):
         return WindowAccumulator
 

@@ -1,7 +1,7 @@
 """Passthrough: fed by pushes; one event in, at most one boundary out, nothing kept."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, cast, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, cast, overload
 
 from penstock.accumulators.accumulator import (
     Accumulator,
@@ -13,6 +13,9 @@ from penstock.accumulators.accumulator import (
 )
 from penstock.runtime.calls import Function, caller_locals
 from penstock.runtime.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from penstock.runtime.rx import Operator
 
 
 class PassthroughAccumulator(Accumulator[In, Out]):
@@ -43,12 +46,20 @@ def passthrough_accumulator(fn: Callable[[In], Awaitable[Out | None]], /) -> Pas
 def passthrough_accumulator(fn: Callable[[In], Out | None], /) -> PassthroughAccumulator[In, Out]: ...
 @overload
 def passthrough_accumulator(
-    *, durable: bool = False, name: str | None = None, overflow: Overflow = "block", capacity: int | None = None
+    *,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
+    durable: bool = False,
+    name: str | None = None,
+    overflow: Overflow = "block",
+    capacity: int | None = None,
 ) -> PassthroughDecorator: ...
 def passthrough_accumulator(
     fn: Callable[[In], object] | None = None,
     /,
     *,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -59,6 +70,8 @@ def passthrough_accumulator(
     ``def`` runs at once; with ``async def`` events queue up, and are processed one after the other.
 
     Args:
+        pipe: Operators of ``reactivex.operators`` that what the function returns goes through, on the app's clock.
+        value: The type of what comes out of ``pipe``, where it is not the function's.
         durable: Journal each pushed event before ``push`` returns; what was acknowledged survives a crash.
         name: The name in the store; the function's own when omitted.
         overflow: What happens while the ingress is saturated: ``push`` waits (``block``), raises (``reject``),
@@ -69,19 +82,18 @@ def passthrough_accumulator(
         DefinitionError: The function lacks annotations, takes another number of parameters, or does nothing.
     """
 
-    def decorate(function: Callable[[In], object], /) -> PassthroughAccumulator[In, object]:
-        checked, event, value = read_function(function, caller_locals())
-        return PassthroughAccumulator(
-            checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+    def decorate(function: Callable[[In], object], localns: Mapping[str, object], /) -> object:
+        checked, event, returned = read_function(function, localns)
+        made = PassthroughAccumulator[In, object](
+            checked, event=event, value=returned, name=name, durable=durable, overflow=overflow, capacity=capacity
         )
+        made.put_pipe(pipe, value)
+        return made
 
-    if fn is None:
-        return decorate
+    def later(function: Callable[[In], object], /) -> object:
+        return decorate(function, caller_locals())
 
-    checked, event, value = read_function(fn, caller_locals())
-    return PassthroughAccumulator[In, object](
-        checked, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
-    )
+    return later if fn is None else decorate(fn, caller_locals())
 
 
 def read_function(fn: Callable[..., object], localns: Mapping[str, object]) -> tuple[Function[object], object, object]:

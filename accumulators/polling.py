@@ -1,8 +1,8 @@
 """Polling: asks a function at a fixed interval; a value that is not None becomes a boundary."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Generic, Protocol, cast
+from typing import TYPE_CHECKING, Generic, Protocol, cast
 
 from penstock.accumulators.accumulator import (
     Accumulator,
@@ -14,6 +14,9 @@ from penstock.accumulators.accumulator import (
 from penstock.runtime import durations
 from penstock.runtime.calls import Function, caller_locals
 from penstock.runtime.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from penstock.runtime.rx import Operator
 
 #: A function to be asked: ``def`` runs in a thread, ``async def`` on the loop.
 Poll = Callable[[], Out | None] | Callable[[], Awaitable[Out | None]]
@@ -60,6 +63,8 @@ class PollingDecorator(Protocol):
 def polling_accumulator(
     interval: float | str | timedelta,
     *,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -69,6 +74,8 @@ def polling_accumulator(
 
     Args:
         interval: Seconds, or text such as ``"5s"``. Ticks do not drift, and missed ones are skipped.
+        pipe: Operators of ``reactivex.operators`` that what the function returns goes through, on the app's clock.
+        value: The type of what comes out of ``pipe``, where it is not the function's.
         durable: Journal each polled value before it is applied, so that no answer is lost between two checkpoints.
         name: The name in the store; the function's own when omitted.
         overflow: For what is pushed; polls are skipped while the ingress is saturated.
@@ -80,16 +87,18 @@ def polling_accumulator(
     period = durations.seconds(interval, name="polling_accumulator(interval=…)")
 
     def decorate(fn: Poll[Out], /) -> PollingAccumulator[Out]:
-        function, value = read_poll(fn, caller_locals())
-        return PollingAccumulator(
+        function, returned = read_poll(fn, caller_locals())
+        made = PollingAccumulator[Out](
             function,
-            value=value,
+            value=returned,
             interval=period,
             name=name,
             durable=durable,
             overflow=overflow,
             capacity=capacity,
         )
+        made.put_pipe(pipe, value)
+        return made
 
     return decorate
 

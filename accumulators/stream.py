@@ -4,8 +4,8 @@ Position, state and boundary change in one step, and are committed together: aft
 on behind the last committed position, with the state as it was there.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Concatenate, Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Concatenate, Generic, Protocol, TypeVar, cast, get_args, get_origin, overload
 
 from penstock.accumulators.accumulator import (
     Accumulator,
@@ -21,6 +21,9 @@ from penstock.accumulators.source import Source
 from penstock.runtime.calls import Function, caller_locals
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from penstock.runtime.rx import Operator
 
 State = TypeVar("State")
 
@@ -110,6 +113,8 @@ class FoldDecorator(Protocol[State]):
 def stream_accumulator(
     source: Source,
     *,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -120,6 +125,8 @@ def stream_accumulator(
     source: Source,
     *,
     state: State,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -129,6 +136,8 @@ def stream_accumulator(
     source: Source,
     *,
     state: object = ...,
+    pipe: Sequence["Operator"] = (),
+    value: object = ...,
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -140,6 +149,8 @@ def stream_accumulator(
         source: Where the events come from. Its positions are kept in the store, with everything they led to.
         state: The state before the first event; the function is then ``(event, state) -> (state, value)``. It must be
             pure: it returns a new state and leaves the old one as it was.
+        pipe: Operators of ``reactivex.operators`` that what the function returns goes through, on the app's clock.
+        value: The type of what comes out of ``pipe``, where it is not the function's.
         durable: Journal what is *pushed*; what the source gives is replayed from its positions anyway.
         name: The name in the store; the function's own when omitted.
         overflow: What happens to pushes while the ingress is saturated; the source is made to wait.
@@ -151,13 +162,13 @@ def stream_accumulator(
 
     def decorate(fn: Callable[..., object], /) -> StreamAccumulator[object, object]:
         reader = read_fold if state is not ... else read_plain
-        function, event, value, state_type, extras = reader(fn, caller_locals())
+        function, event, returned, state_type, extras = reader(fn, caller_locals())
         memory = None if state is ... else Memory(state, state_type, part=function.name)
-        return StreamAccumulator(
+        made = StreamAccumulator[object, object](
             function,
             source,
             event=event,
-            value=value,
+            value=returned,
             memory=memory,
             name=name,
             durable=durable,
@@ -165,6 +176,8 @@ def stream_accumulator(
             capacity=capacity,
             extras=extras,
         )
+        made.put_pipe(pipe, value)
+        return made
 
     if not isinstance(cast("object", source), Source):
         raise DefinitionError(

@@ -7,6 +7,7 @@ files that need this one import it where they use it.
 import asyncio
 import inspect
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar, cast
@@ -43,6 +44,8 @@ class OnScheduler(PeriodicScheduler):
         self._fail = fail
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        #: The action that runs now, and those that come after it.
+        self._soon: deque[Planned] = deque()
 
     @property
     @override
@@ -51,7 +54,10 @@ class OnScheduler(PeriodicScheduler):
 
     @override
     def schedule(self, action: abc.ScheduledAction[State], state: State | None = None) -> abc.DisposableBase:
-        return self.schedule_relative(0.0, action, state)
+        # at once, or after the action that runs now: what needs no time belongs to the value that caused it
+        planned = Planned(lambda: self._act(planned, action, state))
+        self._on_loop(lambda: self._bounce(planned))
+        return Disposable(lambda: self._on_loop(planned.cancel))
 
     @override
     def schedule_relative(
@@ -79,6 +85,15 @@ class OnScheduler(PeriodicScheduler):
             except RuntimeError:  # the loop is closed: no time passes any more
                 return
 
+    def _bounce(self, planned: "Planned") -> None:
+        self._soon.append(planned)
+        if len(self._soon) == 1:
+            while self._soon:
+                try:
+                    self._soon[0].run()
+                finally:
+                    self._soon.popleft()
+
     def _act(self, planned: "Planned", action: abc.ScheduledAction[State], state: State | None) -> None:
         try:
             planned.inner = self.invoke_action(action, state=state)
@@ -99,6 +114,11 @@ class Planned:
         """Wait for the deadline, unless it was cancelled before."""
         if not self._cancelled:
             self._timer = scheduler.at(deadline, self._act)
+
+    def run(self) -> None:
+        """Act, unless it was cancelled."""
+        if not self._cancelled:
+            self._act()
 
     def cancel(self) -> None:
         """Forget the action."""
@@ -165,12 +185,12 @@ def observable_of(
 
 
 def names_of(operator: object) -> Iterator[str]:
-    """Yield the names of the operators that an operator consists of; a text in brackets for one that is not known.
+    """Yield the names of the operators that an operator consists of; with its module for one that is not reactivex's.
 
     reactivex makes operators as closures, which do not tell their names: they are read from what is closed over.
     """
     if not inspect.isfunction(operator):
-        yield f"<{type(operator).__name__}>"
+        yield f"{type(operator).__module__}.{type(operator).__qualname__}"
         return
 
     closed = inspect.getclosurevars(operator).nonlocals
@@ -181,7 +201,7 @@ def names_of(operator: object) -> Iterator[str]:
         for part in cast("Sequence[object]", closed["operators"]):
             yield from names_of(part)
     else:
-        yield f"<{operator.__name__}>"
+        yield f"{operator.__module__}.{operator.__qualname__}"
 
 
 def nothing() -> None:

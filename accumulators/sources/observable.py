@@ -1,6 +1,7 @@
 """Events from an Observable of reactivex, whichever thread it emits on."""
 
 import asyncio
+import importlib
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -45,6 +46,8 @@ class FromObservable:
         overflow: Drop = "drop_oldest",
         name: str = "observable",
     ) -> None:
+        # Loaded here: `import penstock` does without the library, and in `run` it would hold the loop.
+        importlib.import_module("penstock.runtime.rx")
         problems: list[str] = []
         if not callable(getattr(observable, "subscribe", None)):
             problems.append(f"FromObservable({value_text(observable)}): give an Observable of reactivex")
@@ -72,7 +75,7 @@ class FromObservable:
             ChannelFull: Too much waits, and that is an error.
             Exception: What the Observable ended with.
         """
-        from penstock.runtime.rx import subscribe  # noqa: PLC0415 - whoever has no Observable need not load the library
+        from penstock.runtime.rx import subscribe  # noqa: PLC0415 - loaded where the source was declared
 
         waiting = Waiting(self.name, self._capacity, self._overflow)
         subscription = subscribe(
