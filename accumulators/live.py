@@ -476,7 +476,7 @@ class LiveAccumulator:
         if (reactor := self.gate.inside.firing or INSIDE.get()) is not None:
             raise AppError(
                 f"{door}({self.name!r}) from inside a firing of {reactor!r} would not be part of its transaction:"
-                " let a node return what is to be done, and start a workflow with it (starts=)"
+                " let a node return the event (emits=), or start a workflow with it (starts=)"
             )
 
     # -- batches and windows -------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from penstock.graphs.emit import Script, emit
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
 from penstock.graphs.routes import ABSENT, NO_VALUE, Route
-from penstock.runtime.effects import Start, Startable
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.effects import Emit, Emittable, Start, Startable
 from penstock.runtime.errors import InvariantError, NodeFailed
 from penstock.runtime.together import together
 
@@ -57,6 +58,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     functions: Mapping[str, str]
     #: Global names that stand for what prepares the run that a node starts, with the node.
     starts: Mapping[str, str]
+    #: Global names that stand for what prepares the event that a node emits, with the node.
+    emits: Mapping[str, str]
     #: What other global names stand for.
     constants: dict[str, object]
 
@@ -70,6 +73,7 @@ def template_of(plan: Plan) -> Template:
         is_async=plan.is_async,
         functions=source.functions,
         starts=source.starts,
+        emits=source.emits,
         constants=source.constants | {name: value for name, value in SHARED.items() if name in shape.names},
     )
 
@@ -77,6 +81,15 @@ def template_of(plan: Plan) -> Template:
 def prepare_of(starts: Startable | None) -> Callable[[object], Start] | None:
     """Return what makes a value the input of a run."""
     return None if starts is None else starts.prepare
+
+
+def emission_of(emits: Emittable | None, given: object) -> Callable[[object], Emit] | None:
+    """Return what makes a value an event of an accumulator, sent by the reactor of the graph."""
+    if emits is None or not isinstance(given, Reactor):
+        return None
+
+    prepare, origin = emits.emission, given.name
+    return lambda value: prepare(value, origin)
 
 
 @functools.lru_cache(maxsize=512)
@@ -115,6 +128,7 @@ class Compiled:
         nodes = {declaration.name: declaration for declaration in blueprint.declarations}
         names = {name: nodes[node].fn for name, node in template.functions.items()} | template.constants
         names |= {name: prepare_of(nodes[node].starts) for name, node in template.starts.items()}
+        names |= {name: emission_of(nodes[node].emits, blueprint.given) for name, node in template.emits.items()}
         names |= {"__blame": self._blame, "__paths": Paths(self._plan_again), "__result": GraphResult}
         if "__wrong" in shape.names:
             names["__wrong"] = self._wrong

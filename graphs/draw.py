@@ -10,7 +10,7 @@ from penstock.runtime.calls import describe_type
 
 
 def mermaid(topology: Topology) -> str:
-    """Return a flow chart: inputs rounded, nodes square, starts as flags; edges carry the variants that pass."""
+    """Return a flow chart: inputs rounded, nodes square, starts as flags, emits as stores; edges carry variants."""
     return "\n".join(["flowchart LR", *(f"    {line}" for line in _lines(topology))]) + "\n"
 
 
@@ -21,15 +21,24 @@ def _lines(topology: Topology) -> Iterator[str]:
 
     for name, node in topology.nodes.items():
         yield f"{_id('node', name)}[{_text(f'{name} ⏳' if node.is_async else name)}]"
-        if node.starts is not None:
-            workflow = _id("run", name)
-            yield f"{workflow}>{_text(getattr(node.starts, 'name', repr(node.starts)))}]"
-            yield f"{_id('node', name)} -. starts .-> {workflow}"
+        yield from _effects(node)
 
     for node in topology.nodes.values():
         for argument in node.arguments:
             if argument.source in topology.consumers:
                 yield _edge(topology, node, argument)
+
+
+def _effects(node: Node) -> Iterator[str]:
+    if node.starts is not None:
+        workflow = _id("run", node.name)
+        yield f"{workflow}>{_text(getattr(node.starts, 'name', repr(node.starts)))}]"
+        yield f"{_id('node', node.name)} -. starts .-> {workflow}"
+
+    if node.emits is not None:
+        accumulator = _id("out", node.name)
+        yield f"{accumulator}[({_text(getattr(node.emits, 'name', repr(node.emits)))})]"
+        yield f"{_id('node', node.name)} -. emits .-> {accumulator}"
 
 
 def _edge(topology: Topology, node: Node, argument: Argument) -> str:

@@ -51,6 +51,7 @@ class Source:
         variables: As in the script.
         functions: Global names that stand for the functions of nodes, with the node.
         starts: Global names that stand for what prepares the run that a node starts, with the node.
+        emits: Global names that stand for what prepares the event that a node emits, with the node.
         constants: What other global names of the text stand for.
         local: Names that are ours and no constants.
     """
@@ -61,6 +62,7 @@ class Source:
         self.variables: dict[str, dict[str, str]] = {}
         self.functions: dict[str, str] = {}
         self.starts: dict[str, str] = {}
+        self.emits: dict[str, str] = {}
         self.constants: dict[str, object] = {}
         self.local: set[str] = set()
 
@@ -168,7 +170,7 @@ class _Emitter:
         if flags:  # they are asked whether they are False, not only whether they are false
             self.source.add(2, f"{' = '.join(flags)} = False")
 
-        if any(step.node.starts for step in self.plan.steps.values()):
+        if self._has_effects():
             self.source.add(2, "__effects = []")
 
     def _assigned(self, node: str) -> list[str]:
@@ -212,6 +214,9 @@ class _Emitter:
         if node.starts is not None:
             self._start(depth, step)
 
+        if node.emits is not None:
+            self._emit(depth, step)
+
     def _start(self, depth: int, step: Step) -> None:
         name, variable = step.node.name, self.variable[step.node.name]
         if takes_none(step.node.returns) and step.node.returns not in {None, type(None)}:
@@ -220,6 +225,15 @@ class _Emitter:
 
         self.source.starts[f"__start_{variable}"] = name
         self.source.add(depth, f"__effects.append(__effect({name!r}, __start_{variable}({variable})))", name)
+
+    def _emit(self, depth: int, step: Step) -> None:
+        name, variable = step.node.name, self.variable[step.node.name]
+        self.source.emits[f"__emit_{variable}"] = name
+        self.source.add(depth, f"if {variable} is not None:")
+        self.source.add(depth + 1, f"__effects.append(__effect({name!r}, __emit_{variable}({variable})))", name)
+
+    def _has_effects(self) -> bool:
+        return any(step.node.starts or step.node.emits for step in self.plan.steps.values())
 
     def _parameter(self, depth: int, step: Step, edges: Sequence[Edge]) -> str:
         """Return what is passed for a parameter; what has to be chosen is chosen in a line before."""
@@ -370,7 +384,7 @@ class _Emitter:
             self.source.add(2, "__outputs = {}")
             self._outputs()
 
-        effects = "__effects" if any(step.node.starts for step in self.plan.steps.values()) else "()"
+        effects = "__effects" if self._has_effects() else "()"
         self.source.add(2, f"return __result({outputs}, {effects}, __paths[{self._facts()}])")
 
     def _outputs(self) -> None:

@@ -13,6 +13,7 @@ from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled, Template, template_of
 from penstock.graphs.draw import mermaid
+from penstock.graphs.emitting import emission_problems
 from penstock.graphs.inputs import Declared, Edge, declared_inputs
 from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, name_of, place
 from penstock.graphs.plan import Plan, check
@@ -21,7 +22,7 @@ from penstock.graphs.sources import Wish, wish_of
 from penstock.graphs.templates import TEMPLATES
 from penstock.graphs.topology import Topology
 from penstock.reactors.reactor import Reactor
-from penstock.runtime.effects import Startable
+from penstock.runtime.effects import Emittable, Startable
 from penstock.runtime.errors import DefinitionError, GraphError, InvariantError
 from penstock.runtime.texts import name_problem
 
@@ -96,6 +97,7 @@ class ComputationGraph:
         name: str | None = None,
         inputs: Mapping[str, object] | None = None,
         starts: Startable | None = None,
+        emits: Emittable | None = None,
         terminals: Sequence[object] = (),
     ) -> Callable[[F], F]: ...
 
@@ -107,6 +109,7 @@ class ComputationGraph:
         name: str | None = None,
         inputs: Mapping[str, object] | None = None,
         starts: Startable | None = None,
+        emits: Emittable | None = None,
         terminals: Sequence[object] = (),
     ) -> F | Callable[[F], F]:
         """Make a function a node of this graph, and return it unchanged.
@@ -120,6 +123,8 @@ class ComputationGraph:
                 accumulator, a name, ``route(…)``, ``first_of(…)`` or ``optional(…)``.
             starts: The workflow of which the value starts a run. The node is the end of its path. When its union names
                 ``None``, that starts nothing.
+            emits: The accumulator that takes the value as an event, with the success of the firing; None writes
+                nothing. Reactors that join it fire afterwards, but not the graph's own (see ``state_accumulator``).
             terminals: Variants of a router's union at which the path ends: they are outputs. ``(None,)`` for None,
                 ``("wait",)`` for that variant of a ``Route``.
         """
@@ -131,6 +136,7 @@ class ComputationGraph:
                     fn=function,
                     wishes=self._wishes(inputs) if inputs else NOTHING,
                     starts=starts,
+                    emits=emits,
                     terminals=tuple(terminals),
                     localns=captured(function, frames),
                 )
@@ -198,6 +204,9 @@ class ComputationGraph:
         topology, problems = blueprint.read()
         checked = check(topology)
         problems = [*self._problems, *problems, *checked.problems]
+        for node in topology.nodes.values():
+            problems += emission_problems(self.name, self.reactor, node)
+
         self._plan = None if problems else checked.plan
         return problems
 
@@ -230,6 +239,11 @@ class ComputationGraph:
     def starts(self) -> Mapping[str, Startable]:
         """The workflows that nodes start, by node."""
         return {name: node.starts for name, node in self._declarations.items() if node.starts is not None}
+
+    @property
+    def emits(self) -> Mapping[str, Emittable]:
+        """The accumulators that nodes write, by node."""
+        return {name: node.emits for name, node in self._declarations.items() if node.emits is not None}
 
     @property
     def is_async(self) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from penstock.graphs.sources import Wish, wish_of
 from penstock.graphs.types import ANYTHING, accepts, takes_none, union_type
 from penstock.runtime.calls import EMPTY, Function, Parameter, caller_locals, describe_type
-from penstock.runtime.effects import Startable
+from penstock.runtime.effects import Emittable, Startable
 from penstock.runtime.errors import DefinitionError
 
 #: Shared, so that a thousand graphs do not keep a thousand empty mappings.
@@ -73,6 +73,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     returns: object
     #: What its value starts.
     starts: Startable | None = None
+    #: The accumulator that takes its value.
+    emits: Emittable | None = None
     #: Members of its union at which the path ends.
     terminals: tuple[object, ...] = ()
 
@@ -85,6 +87,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     #: By parameter, what it takes, where its name does not say it.
     wishes: Mapping[str, Wish]
     starts: Startable | None
+    emits: Emittable | None
     terminals: tuple[object, ...]
     #: Local names that its annotations use.
     localns: Mapping[str, object]
@@ -131,6 +134,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             arguments=tuple(arguments),
             returns=ANYTHING if function.returns is EMPTY else function.returns,
             starts=self.starts,
+            emits=self.emits,
             terminals=self.terminals,
         )
 

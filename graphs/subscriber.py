@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.result import GraphResult, NodeEffect
 from penstock.reactors.firing import Firing, Outcome
-from penstock.runtime.effects import Recorded
+from penstock.runtime.effects import Emit, Recorded
 
 
 class GraphSubscriber:
@@ -44,14 +44,18 @@ class GraphSubscriber:
         return Outcome(recorded(firing.id, self.name, result.effects), result)
 
 
-def recorded(firing: str, graph: str, effects: Sequence[NodeEffect]) -> list[Recorded]:
-    """Return the effects with the keys that make each happen once, however often the firing is repeated.
+def recorded(firing: str, graph: str, effects: Sequence[NodeEffect]) -> list[Recorded | Emit]:
+    """Return the effects; those that wait in the outbox with keys, so that each happens once, whatever is repeated.
 
     The index counts the effects of one node, so a key does not depend on which other nodes ran, or in which order.
     """
     counts: dict[str, int] = {}
-    found: list[Recorded] = []
+    found: list[Recorded | Emit] = []
     for effect in effects:
+        if isinstance(effect.effect, Emit):
+            found.append(effect.effect)
+            continue
+
         index = counts.get(effect.node, 0)
         counts[effect.node] = index + 1
         found.append(Recorded(key=f"{firing}/{graph}/{effect.node}/{index}", effect=effect.effect))

@@ -69,6 +69,9 @@ def _likeness_of(declaration: Declaration) -> Hashable | None:
     if any(wish.default is not None for wish in declaration.wishes.values()):  # 1 and True are alike, and are not
         return None
 
+    if declaration.emits is not None:  # what it takes is checked for each
+        return None
+
     if declaration.starts is not None and not isinstance(typing.cast("object", declaration.starts), Startable):
         return None
 

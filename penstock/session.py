@@ -38,7 +38,7 @@ from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import Supervisor
 from penstock.runtime.threads import Threads
 from penstock.statistics import Statistics, samples
-from penstock.wiring import Wiring
+from penstock.wiring import Wiring, links
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
 
@@ -148,7 +148,9 @@ class Session:
     async def _open_domains(self) -> None:
         """Take the domains over before anything runs: state that does not fit the code stops the app unharmed."""
         inside = Inside()
-        for component in components(self.wiring.reactors.values(), self.wiring.accumulators.values()):
+        for component in components(
+            self.wiring.reactors.values(), self.wiring.accumulators.values(), links(self.wiring.graphs.values())
+        ):
             domain = Domain(
                 component,
                 store=self.store,

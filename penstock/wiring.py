@@ -97,6 +97,7 @@ def referred(part: Part) -> Iterator[object]:
             yield part.reactor
 
         yield from part.starts.values()
+        yield from part.emits.values()
     elif isinstance(part, Workflow):
         yield from part.invoked
 
@@ -105,3 +106,11 @@ def shared_names(wiring: Wiring) -> Iterable[str]:
     """Yield the names that a reactor and an accumulator share: their states would lie under one name in the store."""
     for name in wiring.reactors.keys() & wiring.accumulators.keys():
         yield f"a reactor and an accumulator are both called {name!r}: rename one of them"
+
+
+def links(graphs: Iterable[ComputationGraph]) -> Iterator[tuple[Reactor, AnyAccumulator]]:
+    """Yield the reactors with the accumulators that their graphs write."""
+    for graph in graphs:
+        if graph.reactor is not None:
+            for accumulator in graph.emits.values():
+                yield graph.reactor, cast("AnyAccumulator", accumulator)
