@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import penstock as ps
-from tests.databases import rows, sqlite_only
+from tests.databases import rows
 from tests.kafka.watcher import Event, Seen, encoded, events_of, graph_of, opened, reading, until
 from tests.kafka_client import Sent, add_partitions, committed, create_topic, delete_before, produce
 
@@ -80,7 +80,7 @@ async def test_a_function_asks_for_key_place_time_and_headers_by_name(brokers: s
     seen = Seen()
 
     @ps.stream_accumulator(ps.Kafka(topic, brokers=brokers))
-    def events(
+    def events(  # noqa: PLR0917 - all that can be asked for
         event: Event, key: str, topic: str, partition: int, offset: int, timestamp: datetime, headers: ps.Headers
     ) -> list[object]:
         return [event.id, key, topic, partition, offset, timestamp, headers["trace"].decode()]

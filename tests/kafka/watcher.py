@@ -51,7 +51,7 @@ class Seen:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nobody tells: the state of a connection."""
     with anyio.fail_after(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - nobody tells
             await anyio.sleep(0.02)  # noqa: TID251 - the broker lives in real time
 
 
