@@ -19,6 +19,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT_TIMEOUT, COMMAND_TIMEOUT = 10.0, 60.0
 #: The first version in which all is there that we ask of a server.
 OLDEST = 14
+#: How often it is looked for a pooler: one that gives sessions in turn, or any, may give the right ones by chance.
+ROUNDS = 6
 #: Of the database: others cannot store every text.
 ENCODING = "UTF8"
 
@@ -122,12 +124,13 @@ async def refuse_pooler(options: Options, first: Connection, second: Connection)
     """
     mark = f"{options.token:x}"
     await first.fetchval("SELECT set_config('penstock.session', $1, false)", mark)
-    async with second.transaction():
-        other = await second.fetchval("SELECT current_setting('penstock.session', true)")
-        own = await first.fetchval("SELECT current_setting('penstock.session', true)")
+    for _ in range(ROUNDS):
+        async with second.transaction():
+            other = await second.fetchval("SELECT current_setting('penstock.session', true)")
+            own = await first.fetchval("SELECT current_setting('penstock.session', true)")
 
-    if other == mark or own != mark:
-        raise ConfigError(
-            f"store {options.name} is behind a pooler in transaction mode: connect to PostgreSQL itself, or let the "
-            "pooler give whole sessions (pool_mode = session)"
-        )
+        if other == mark or own != mark:
+            raise ConfigError(
+                f"store {options.name} is behind a pooler in transaction mode: connect to PostgreSQL itself, or let "
+                "the pooler give whole sessions (pool_mode = session)"
+            )

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from anyio.lowlevel import checkpoint
+
 from tests.faults import frames
 from tests.faults.frames import CANCEL, GONE, Ends
 from tests.postgres import Aside
@@ -34,7 +36,7 @@ class Door(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._aside.run(self._close())
+        self._aside.run(self.close())
         self._aside.close()
 
     @abstractmethod
@@ -63,10 +65,12 @@ class Door(ABC):
         finally:
             server[1].close()
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
         self._listener.close()
         for task in self._tasks:
             task.cancel()
 
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+        await checkpoint()  # what was closed ends in the next turn of the loop

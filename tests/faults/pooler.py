@@ -1,56 +1,107 @@
-"""A pooler in transaction mode: each transaction gets the session that was free last, whoever had it before."""
+"""A pooler: gives its clients sessions that it has with the server, for a transaction at a time or for good."""
 
 import asyncio
 import contextlib
+import random
+from collections.abc import Callable, Set as AbstractSet
 
 from typing_extensions import override
 
 from tests.faults import frames
 from tests.faults.door import Door
-from tests.faults.frames import GONE, Ends, send
+from tests.faults.frames import GONE, Ends, message_of, send
 
-#: What a server says when it waits for a statement outside of a transaction: its letter, and where it stands.
-READY, OUTSIDE = b"Z", b"I"
+#: What a server says when it waits for a statement outside of a transaction.
+READY = message_of(b"Z", b"I")
 FAREWELL = b"X"
-SESSIONS = 2
+CHANCE = random.Random(1)
+#: Which of some free sessions a client gets; the last one is that which was used last.
+CHOICES: dict[str, Callable[[int], int]] = {
+    "last used": lambda free: free - 1,
+    "in turn": lambda _: 0,
+    "at random": CHANCE.randrange,
+}
 
 
 class Pooler(Door):
-    """Has two sessions, opened as the first client asks for them, and gives them to all clients in turn."""
+    """Opens two sessions as the first client comes, and more as they are needed.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: The store behind it.
+        choice: A key of ``CHOICES``, for each transaction anew; None: a client has one session for itself.
+        known: The settings that clients may ask for; None: all.
+        ignored: Those that they may ask for, and do not get.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        choice: str | None = "last used",
+        *,
+        known: AbstractSet[str] | None = None,
+        ignored: AbstractSet[str] = frozenset(),
+    ) -> None:
         super().__init__(url)
-        self._greeting = b""
+        self._choice = choice
+        self._known, self._ignored = known, ignored
         self._free: list[Ends] = []
-        self._room = asyncio.Semaphore(SESSIONS)
         self._opening = asyncio.Lock()
+        #: What the server says to a client that it lets in.
+        self._greeting = b""
 
     @override
     async def serve(self, client: Ends, startup: bytes) -> None:
+        given = frames.settings(startup)
+        who = {name: given.pop(name) for name in ("user", "database")}
+        if self._known is not None and (unknown := sorted(set(given) - self._known)):
+            await send(client, refusal(f"unsupported startup parameter: {unknown[0]}"))
+            return
+
         async with self._opening:
             if not self._greeting:
-                await self._open(startup)
+                self._free = [await self._open(who) for _ in range(2)]
 
         await send(client, self._greeting)
-        while (message := await frames.read_message(client))[:1] != FAREWELL:
-            async with self._room:
-                session = self._free.pop()
+        # some come in quotes
+        settings = {name: value.strip("'") for name, value in given.items() if name not in self._ignored}
+        if self._choice is not None:
+            while (message := await frames.read_message(client))[:1] != FAREWELL:
+                session = await self._take(who, settings)
                 await transact(client, session, message)
                 self._free.append(session)
 
-    async def _open(self, startup: bytes) -> None:
-        for _ in range(SESSIONS):
-            session = await frames.connect(self.behind)
-            await send(session, startup)
-            self._greeting = b""
-            while not self._greeting.endswith(frames.message_of(READY, OUTSIDE)):
-                self._greeting += await frames.read_message(session)
+            return
 
-            self._free.append(session)
+        session = await self._take(who, settings)
+        try:
+            while (message := await frames.read_message(client))[:1] != FAREWELL:
+                await transact(client, session, message)
+        finally:
+            session[1].close()
+
+    async def _take(self, who: dict[str, str], settings: dict[str, str]) -> Ends:
+        """Return a session, with a client's settings."""
+        choose = CHOICES[self._choice or "last used"]
+        session = self._free.pop(choose(len(self._free))) if self._free else await self._open(who)
+        sets = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+        await send(session, message_of(b"Q", f"SELECT {sets or 1}\0".encode()))
+        while await frames.read_message(session) != READY:
+            pass
+
+        return session
+
+    async def _open(self, who: dict[str, str]) -> Ends:
+        session = await frames.connect(self.behind)
+        await send(session, frames.startup_with(who))
+        self._greeting = b""
+        while not self._greeting.endswith(READY):
+            self._greeting += await frames.read_message(session)
+
+        return session
 
     @override
-    async def _close(self) -> None:
-        await super()._close()
+    async def close(self) -> None:
+        await super().close()
         for _, writer in self._free:
             writer.close()
 
@@ -60,7 +111,7 @@ async def transact(client: Ends, session: Ends, first: bytes) -> None:
     await send(session, first)
     requests = asyncio.create_task(pass_on(client, session))
     try:
-        while (answer := await frames.read_message(session)) != frames.message_of(READY, OUTSIDE):
+        while (answer := await frames.read_message(session)) != READY:
             await send(client, answer)
     finally:
         # the client waits for the answer, so that none of its messages is cut in two
@@ -75,3 +126,9 @@ async def pass_on(client: Ends, session: Ends) -> None:
     with contextlib.suppress(*GONE):
         while True:
             await send(session, await frames.read_message(client))
+
+
+def refusal(text: str) -> bytes:
+    """Return what a client is told that is not let in."""
+    fields = {"S": "FATAL", "V": "FATAL", "C": "08P01", "M": text}
+    return message_of(b"E", b"".join(f"{key}{value}\0".encode() for key, value in fields.items()) + b"\0")

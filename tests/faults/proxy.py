@@ -155,8 +155,8 @@ class Session:
     def _commits(self, message: bytes) -> bool:
         """Tell whether a message is a COMMIT, or begins a statement that commits itself."""
         letter, words = message[:1], frames.words_of(message)
-        if letter == b"P" and WHOLE.search(words[1]):
-            self._wholes.add(words[0])
+        if letter == b"P":
+            (self._wholes.add if WHOLE.search(words[1]) else self._wholes.discard)(words[0])
 
         return (letter == b"Q" and words[0] == "COMMIT") or (letter == b"B" and words[1] in self._wholes)
 
