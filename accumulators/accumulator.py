@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar, Union, get_args, ge
 
 from typing_extensions import override
 
+from penstock.accumulators.decoding import Decode, decode_problems
 from penstock.accumulators.pipe import Pipe, pipe_problems
 from penstock.accumulators.record import Extras
 from penstock.accumulators.source import Source
@@ -60,6 +61,7 @@ class AnyAccumulator:
         pipe: The operators behind the function; None for none.
         origin: What feeds it by itself; accumulators with the same origin belong together.
         capacity: Pushed events that may wait; the app's ``ingress_limit`` when None.
+        decode: How the bytes of an event are read.
     """
 
     kind = "accumulator"
@@ -76,6 +78,7 @@ class AnyAccumulator:
         durable: bool,
         overflow: Overflow,
         capacity: int | None,
+        decode: Decode = "json",
     ) -> None:
         self.name: str = name or function.name
         self.function = function
@@ -94,6 +97,10 @@ class AnyAccumulator:
 
         self.input_codec: Codec[object] = Codec(event, part=self.name)
         self.output_codec: Codec[object] = Codec(value, part=self.name)
+        self.decode: Decode = decode
+        problems = list(decode_problems(f"accumulator {self.name!r}", decode, self.input_codec))
+        if problems:
+            raise DefinitionError(*problems)
 
     def put_pipe(self, operators: "Sequence[Operator]", value: object) -> None:
         """Put operators behind the function.

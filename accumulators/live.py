@@ -186,7 +186,7 @@ class LiveAccumulator:
 
         self._call = self._caller()
         extras = definition.extras
-        self._convert = converter(definition.source, definition.input_codec, extras)
+        self._convert = converter(definition.source, definition.input_codec, extras, definition.decode)
         self._conform = definition.output_codec.convert
         self._event_class = Bound if extras is not None else only_class(definition.input_codec.exact)
         self._value_class = only_class(definition.output_codec.exact)

@@ -11,6 +11,7 @@ from penstock.accumulators.accumulator import (
     body_problems,
     value_type,
 )
+from penstock.accumulators.decoding import Decode
 from penstock.runtime.calls import Function, caller_locals
 from penstock.runtime.errors import DefinitionError
 
@@ -49,6 +50,7 @@ def passthrough_accumulator(
     *,
     pipe: Sequence["Operator"] = (),
     value: object = ...,
+    decode: Decode = "json",
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -60,6 +62,7 @@ def passthrough_accumulator(
     *,
     pipe: Sequence["Operator"] = (),
     value: object = ...,
+    decode: Decode = "json",
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -72,6 +75,8 @@ def passthrough_accumulator(
     Args:
         pipe: Operators of ``reactivex.operators`` that what the function returns goes through, on the app's clock.
         value: The type of what comes out of ``pipe``, where it is not the function's.
+        decode: How bytes are read: ``"json"``, ``"msgpack"``, ``"raw"`` for bytes and text as they are, or a function
+            from bytes to the event, or to what it is made of.
         durable: Journal each pushed event before ``push`` returns; what was acknowledged survives a crash.
         name: The name in the store; the function's own when omitted.
         overflow: What happens while the ingress is saturated: ``push`` waits (``block``), raises (``reject``),
@@ -85,7 +90,14 @@ def passthrough_accumulator(
     def decorate(function: Callable[[In], object], localns: Mapping[str, object], /) -> object:
         checked, event, returned = read_function(function, localns)
         made = PassthroughAccumulator[In, object](
-            checked, event=event, value=returned, name=name, durable=durable, overflow=overflow, capacity=capacity
+            checked,
+            event=event,
+            value=returned,
+            name=name,
+            durable=durable,
+            overflow=overflow,
+            capacity=capacity,
+            decode=decode,
         )
         made.put_pipe(pipe, value)
         return made

@@ -9,17 +9,16 @@ ask for. What a name may be annotated with is checked at the declaration.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from typing_extensions import override
 
+from penstock.accumulators.decoding import Convert, Decode, decoder
 from penstock.runtime.calls import EMPTY, Parameter, describe_type
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import DecodeError, DefinitionError
 from penstock.runtime.forms import union_members
-
-Convert = Callable[[object], object]
 
 
 class Headers(Mapping[str, bytes]):
@@ -207,14 +206,25 @@ def seconds_of(record: Record) -> float | None:
     return record.timestamp
 
 
-def converter(source: object, codec: Codec[object], extras: Extras | None) -> Convert:
+def converter(source: object, codec: Codec[object], extras: Extras | None, decode: Decode = "json") -> Convert:
     """Return what makes events, or arguments of calls, of what a source hands over and of what is pushed.
+
+    Args:
+        source: What brings the events; None for pushes alone.
+        codec: Of the events.
+        extras: What the function asks for beside them.
+        decode: How bytes are read, where the source does not say it.
 
     Raises:
         DefinitionError: What the source gives cannot become such events.
     """
-    convert, whole = cast("Convert", codec.convert), False
+    convert, whole = decoder(decode, codec), False
     if isinstance(source, Reading):
+        if decode != "json":
+            raise DefinitionError(
+                f"accumulator {codec.part!r}: its source says itself how events are read: give decode= there"
+            )
+
         convert, whole = source.reader(codec), source.wants_records
 
     return convert if extras is None else extras.binder(convert, whole=whole)

@@ -15,6 +15,7 @@ from penstock.accumulators.accumulator import (
     body_problems,
     value_type,
 )
+from penstock.accumulators.decoding import Decode
 from penstock.accumulators.passthrough import check_function, event_problems
 from penstock.accumulators.record import Extras, converter
 from penstock.accumulators.source import Source
@@ -66,12 +67,20 @@ class StreamAccumulator(Accumulator[In, Out]):
         overflow: Overflow,
         capacity: int | None,
         extras: Extras | None = None,
+        decode: Decode = "json",
     ) -> None:
         super().__init__(
-            function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+            function,
+            event=event,
+            value=value,
+            name=name,
+            durable=durable,
+            overflow=overflow,
+            capacity=capacity,
+            decode=decode,
         )
         self.extras: Extras | None = extras
-        converter(source, self.input_codec, extras)  # what the source cannot give is an error here
+        converter(source, self.input_codec, extras, decode)  # what the source cannot give is an error here
         if extras is not None and durable:
             raise DefinitionError(
                 f"accumulator {self.name!r}: the journal of durable=True keeps events alone, without"
@@ -115,6 +124,7 @@ def stream_accumulator(
     *,
     pipe: Sequence["Operator"] = (),
     value: object = ...,
+    decode: Decode = "json",
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -127,6 +137,7 @@ def stream_accumulator(
     state: State,
     pipe: Sequence["Operator"] = (),
     value: object = ...,
+    decode: Decode = "json",
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -138,6 +149,7 @@ def stream_accumulator(
     state: object = ...,
     pipe: Sequence["Operator"] = (),
     value: object = ...,
+    decode: Decode = "json",
     durable: bool = False,
     name: str | None = None,
     overflow: Overflow = "block",
@@ -151,6 +163,8 @@ def stream_accumulator(
             pure: it returns a new state and leaves the old one as it was.
         pipe: Operators of ``reactivex.operators`` that what the function returns goes through, on the app's clock.
         value: The type of what comes out of ``pipe``, where it is not the function's.
+        decode: How bytes are read: ``"json"``, ``"msgpack"``, ``"raw"`` for bytes and text as they are, or a function
+            from bytes to the event, or to what it is made of.
         durable: Journal what is *pushed*; what the source gives is replayed from its positions anyway.
         name: The name in the store; the function's own when omitted.
         overflow: What happens to pushes while the ingress is saturated; the source is made to wait.
@@ -175,6 +189,7 @@ def stream_accumulator(
             overflow=overflow,
             capacity=capacity,
             extras=extras,
+            decode=decode,
         )
         made.put_pipe(pipe, value)
         return made

@@ -21,7 +21,7 @@ from typing_extensions import override
 from penstock.runtime.calls import describe_type
 from penstock.runtime.compare import difference
 from penstock.runtime.errors import DecodeError, StateIncompatible
-from penstock.runtime.forms import FAULTS, form_of
+from penstock.runtime.forms import FAULTS, Plain, form_of
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Codec(Generic[T]):
         exact: The classes whose instances ``convert`` passes untouched: ``type(value) in codec.exact``.
     """
 
-    __slots__ = ("_form", "exact", "expected", "part", "type")
+    __slots__ = ("_form", "_reads_bytes", "exact", "expected", "part", "type")
 
     def __init__(self, type_: object, *, part: str) -> None:
         """Prepare for a type.
@@ -53,6 +53,7 @@ class Codec(Generic[T]):
         self.expected: str = describe_type(type_)
         self._form = form_of(type_, part)
         self.exact: frozenset[type] = self._form.exact
+        self._reads_bytes = isinstance(self._form, Plain) and self._form.has_parts
 
     @override
     def __repr__(self) -> str:
@@ -69,6 +70,9 @@ class Codec(Generic[T]):
         """
         if type(value) in self.exact:
             return value  # type: ignore[return-value]
+
+        if self._reads_bytes and type(value) is bytes:
+            return self.from_json(value)
 
         try:
             return self._form.convert(value)  # type: ignore[return-value]
@@ -127,6 +131,20 @@ class Codec(Generic[T]):
         """
         try:
             return self._form.read(text)  # type: ignore[return-value]
+        except FAULTS as error:
+            raise self._misfit(str(error)) from error
+
+    def from_msgpack(self, data: bytes) -> T:
+        """Return a value that another program has written as msgpack; not what ``encode`` has written.
+
+        Raises:
+            DecodeError: The bytes are no msgpack, or do not fit the type.
+        """
+        try:
+            if isinstance(self._form, Plain):
+                return self._form.unpack(data)  # type: ignore[return-value]
+
+            return self.convert(msgspec.msgpack.decode(data))
         except FAULTS as error:
             raise self._misfit(str(error)) from error
 

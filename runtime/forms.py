@@ -19,6 +19,17 @@ ADVICE = "use builtins, a msgspec.Struct, a dataclass, a TypedDict or a NamedTup
 UNIONS = ("type union", "Type union")
 
 Bytes = bytes | bytearray | memoryview
+NEVER_BYTES = (
+    inspect.StructType,
+    inspect.DataclassType,
+    inspect.TypedDictType,
+    inspect.NamedTupleType,
+    inspect.DictType,
+    inspect.ListType,
+    inspect.IntType,
+    inspect.FloatType,
+    inspect.BoolType,
+)
 
 
 class Form(Protocol):
@@ -51,6 +62,8 @@ class Plain:
     def __init__(self, type_: object) -> None:
         self.type: object = type_
         self.exact: frozenset[type] = exact_classes(type_)
+        #: Whether values are made of parts, or numbers: then bytes are none, whatever is in them.
+        self.has_parts: bool = isinstance(inspect.type_info(type_), NEVER_BYTES)
         self.unpack: Callable[[Bytes], object] = msgpack.Decoder[object](type_).decode
         self.read: Callable[[Bytes | str], object] = json.Decoder[object](type_).decode
         self.pack: Callable[[object], bytes] = msgpack.Encoder().encode

@@ -13,9 +13,10 @@ from typing import Literal
 import msgspec
 from typing_extensions import override
 
+from penstock.accumulators.decoding import Convert
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Missing, Settings, Start
-from penstock.accumulators.record import Convert, Headers, Record
+from penstock.accumulators.record import Headers, Record
 from penstock.accumulators.source import Intake, Position
 from penstock.runtime.codec import Codec
 from penstock.runtime.durations import Duration, seconds
