@@ -7,7 +7,9 @@ a restart replays what was not consumed in the order in which it would have been
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
+from penstock.accumulators.dedupe import LOG_KEY, Keys
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
 from penstock.runtime.errors import StoreError
@@ -22,12 +24,13 @@ MOST_ROWS = 1000
 class Entry:
     """One pushed event on its way to its row."""
 
-    __slots__ = ("accumulator", "done", "event", "payload")
+    __slots__ = ("accumulator", "done", "event", "key", "payload")
 
-    def __init__(self, accumulator: LiveAccumulator, payload: bytes, event: object) -> None:
+    def __init__(self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None) -> None:
         self.accumulator: LiveAccumulator = accumulator
         self.payload: bytes = payload
         self.event: object = event
+        self.key: str | None = key
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -51,6 +54,9 @@ class Inbox:
         calm: Callable[[], None] = nothing,
     ) -> None:
         self._store = store
+        #: The keys of pushes, by accumulator; and those of entries that are not answered.
+        self._keys: dict[str, Keys] = {}
+        self._claimed: set[tuple[str, str]] = set()
         self._domain, self._shard = domain, shard
         self._lose, self._calm = lose, calm
         self._epoch = 0
@@ -72,20 +78,41 @@ class Inbox:
         self._opened = True
         self._flush()
 
-    async def journal(self, accumulator: LiveAccumulator, payload: bytes, event: object) -> None:
+    def remember(self, accumulator: str, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Put back the keys of an accumulator that the store holds.
+
+        Raises:
+            StateIncompatible: They were written by another Penstock.
+        """
+        self._keys_of(accumulator).restore(rows)
+
+    async def journal(
+        self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None = None
+    ) -> bool:
         """Commit a row, then apply the event; waits while too many of the accumulator's pushes wait.
+
+        Returns:
+            False when an event was pushed under this key before.
 
         Raises:
             StoreError: The row is not committed.
             AppError: Nothing more is taken.
         """
-        while self._error is None and accumulator.waiting >= accumulator.capacity:
+        while self._error is None and (
+            accumulator.waiting >= accumulator.capacity or self._is_claimed(accumulator, key)
+        ):
             await self._signal.wait()
 
         if self._error is not None:
             raise self._error
 
-        entry = Entry(accumulator, payload, event)
+        if key is not None:
+            if key in self._keys_of(accumulator.name):
+                return False
+
+            self._claimed.add((accumulator.name, key))
+
+        entry = Entry(accumulator, payload, event, key)
         accumulator.waiting += 1
         self._entries.append(entry)
         if not self._scheduled:
@@ -94,6 +121,18 @@ class Inbox:
             asyncio.get_running_loop().call_soon(self._flush)
 
         await entry.done
+        return True
+
+    def _is_claimed(self, accumulator: LiveAccumulator, key: str | None) -> bool:
+        """Tell whether an event under this key is on its way: what becomes of it decides."""
+        return key is not None and (accumulator.name, key) in self._claimed
+
+    def _keys_of(self, accumulator: str) -> Keys:
+        keys = self._keys.get(accumulator)
+        if keys is None:
+            keys = self._keys[accumulator] = Keys(lambda: self._store.scheduler.clock.now().timestamp())
+
+        return keys
 
     def close(self, error: Exception) -> None:
         """Let nothing more in; what waits for its row gets it."""
@@ -108,6 +147,7 @@ class Inbox:
         self._error = error
         self._opened = False
         entries, self._entries = self._entries, []
+        self._release(entries)
         refuse(entries, error)
         self._signal.tell()
 
@@ -123,10 +163,20 @@ class Inbox:
         for entry in self._sent:
             checkpoints.add_inbox(unit, self._domain, self._shard, entry.accumulator.name, entry.payload)
 
+        for name, keys in keys_of(self._sent).items():
+            where = (unit, self._domain, self._shard, name, LOG_KEY)
+            append, trim = partial(checkpoints.append_log, *where), partial(checkpoints.trim_log, *where)
+            self._keys_of(name).write(keys, append, trim)
+
         self._store.submit(unit, self._committed)
 
     def _committed(self, unit: Unit, error: StoreError | None) -> None:
         sent, self._sent = self._sent, ()
+        self._release(sent)
+        if error is None:
+            for name in keys_of(sent):
+                self._keys_of(name).committed()
+
         if error is not None:
             refuse(sent, error)
             self._lose(error)
@@ -140,6 +190,20 @@ class Inbox:
         self._signal.tell()
         if self.idle:
             self._calm()
+
+    def _release(self, entries: Iterable[Entry]) -> None:
+        """Let others push under the keys of entries that are answered."""
+        self._claimed -= {(entry.accumulator.name, entry.key) for entry in entries if entry.key is not None}
+
+
+def keys_of(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return the keys of entries by accumulator."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.key is not None:
+            found.setdefault(entry.accumulator.name, []).append(entry.key)
+
+    return found
 
 
 def apply(entries: Sequence[Entry], rows: Iterable[int]) -> None:

@@ -25,6 +25,7 @@ from penstock.runtime.errors import AppError, ChannelFull, DecodeError, StateInc
 from penstock.runtime.foreign import error_text, is_failure, value_text
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Part
+from penstock.runtime.texts import KEY, is_key
 
 #: Name of the reactor in whose asynchronous firing the current code runs.
 INSIDE: ContextVar[str | None] = ContextVar("penstock_inside_firing", default=None)
@@ -75,8 +76,15 @@ class Keeper(Protocol):
 class Journal(Protocol):
     """What a durable accumulator needs of its domain's inbox."""
 
-    async def journal(self, accumulator: "LiveAccumulator", payload: bytes, event: object) -> None:
-        """Commit a row, then apply the event in the order of the rows; waits while too many wait."""
+    async def journal(
+        self, accumulator: "LiveAccumulator", payload: bytes, event: object, key: str | None = None
+    ) -> bool:
+        """Commit a row, then apply the event in the order of the rows; waits while too many wait.
+
+        Returns:
+            False when an event was pushed under this key before.
+        """
+        ...
 
 
 def nothing() -> None:
@@ -416,21 +424,41 @@ class LiveAccumulator:
         self.admit(event)
         return True
 
-    async def push(self, payload: object) -> None:
+    async def push(self, payload: object, key: str | None = None) -> bool:
         """Take an event; for a durable accumulator, return when its row is committed and it was applied.
+
+        Args:
+            payload: The event.
+            key: An event that comes again under this key is not taken again; for a durable accumulator.
+
+        Returns:
+            Whether it was taken: False when an event was pushed under this key before.
 
         Raises:
             DecodeError: The event does not have the declared type.
             ChannelFull: The domain is full, or too many pushes wait, and the accumulator's overflow is ``reject``.
             StoreError: The row could not be committed; the event was not taken.
-            AppError: Called from inside a firing.
+            AppError: Called from inside a firing; or the key cannot be one, or has no journal to be kept in.
         """
         self._refuse_inside("push")
+        if key is not None:
+            self._check_key(key)
+
         event = self._convert(payload)
         while not self._admits():
             await self.ready()
 
-        await self._take(event)
+        return await self._take(event, key)
+
+    def _check_key(self, key: object) -> None:
+        if not self.definition.durable:
+            raise AppError(
+                f"push({self.name!r}, key={value_text(key)}): the key is kept in the journal: declare the accumulator"
+                " with durable=True, or leave the key out"
+            )
+
+        if not is_key(key):
+            raise AppError(f"push({self.name!r}, key={value_text(key)}): a key is {KEY}")
 
     async def answer(self, value: object) -> None:
         """Take what a poll has found; None for nothing new.
@@ -445,18 +473,18 @@ class LiveAccumulator:
         else:
             await self._take(self._convert(value))
 
-    async def _take(self, event: object) -> None:
+    async def _take(self, event: object, key: str | None = None) -> bool:
         if not self.definition.durable:
             if not self.admit(event) and not self.full:
                 await self.gate.ready()
 
-            return
+            return True
 
         if self.definition.overflow == "reject" and self.waiting >= self.capacity:
             self.refused += 1
             raise ChannelFull(self.name, self.capacity)
 
-        await self._journal.journal(self, self.definition.input_codec.encode(event), event)
+        return await self._journal.journal(self, self.definition.input_codec.encode(event), event, key)
 
     def _admits(self) -> bool:
         """Tell whether a push may go on, after the accumulator's overflow policy."""

@@ -204,18 +204,35 @@ class App:
 
     # -- streams -------------------------------------------------------------------------------------------
 
-    async def push(self, accumulator: Accumulator[In, Out] | str, event: In) -> None:
+    async def push(self, accumulator: Accumulator[In, Out] | str, event: In, *, key: str | None = None) -> bool:
         """Give an event to an accumulator.
 
         Returns when the event is taken; a durable accumulator's is committed to the store by then.
+
+        Args:
+            accumulator: The accumulator or its name.
+            event: Has the declared type, or is made of builtins or JSON.
+            key: What tells the event apart: one that comes again under the same key is not taken again. A durable
+                accumulator remembers its newest 100,000 keys for a day.
+
+        Returns:
+            Whether it was taken; False when an event was pushed under this key before.
 
         Raises:
             DecodeError: The event does not have the declared type.
             ChannelFull: The ingress is full and its policy is ``reject``.
             StoreError: The journal row could not be committed; nothing was taken.
-            AppError: Unknown accumulator, or called from inside a firing (use ``starts=``).
+            AppError: Unknown accumulator, called from inside a firing (use ``emits=``), or a key without a journal.
         """
-        await self._open.accumulator(accumulator).push(event)
+        return await self._open.accumulator(accumulator).push(event, key)
+
+    async def flush(self, accumulator: AnyAccumulator | str) -> int:
+        """Let a batch accumulator process what it has gathered, and return how many events that are.
+
+        Raises:
+            AppError: Unknown accumulator, or none that gathers events.
+        """
+        return self._open.accumulator(accumulator).flush()
 
     def offer(self, accumulator: Accumulator[In, Out] | str, event: In) -> bool:
         """Give an event to an accumulator without waiting and without a journal; tell whether it was taken.

@@ -15,6 +15,7 @@ from functools import partial
 
 from typing_extensions import override
 
+from penstock.accumulators.dedupe import LOG_KEY
 from penstock.accumulators.feeding import feeder, processor, restart
 from penstock.accumulators.gate import Gate, Inside
 from penstock.accumulators.inbox import Inbox
@@ -27,7 +28,7 @@ from penstock.reactors.cuts import Cuts
 from penstock.reactors.emissions import Emissions
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
-from penstock.reactors.recovery import Restorer
+from penstock.reactors.recovery import Restorer, rows_of
 from penstock.reactors.replay import Replay
 from penstock.reactors.reruns import Reruns
 from penstock.reactors.statistics import DomainStatistics
@@ -169,6 +170,10 @@ class Domain:
         self.epoch = state.epoch
         clock = self._scheduler.clock
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
+        for (name, key), rows in rows_of(state.log).items():
+            if key == LOG_KEY and name in self.accumulators:
+                self.inbox.remember(name, rows)
+
         self._replay = self._replay_of(state.inbox)
         self._cuts.open(self._cutter, self.epoch)
 
