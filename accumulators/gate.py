@@ -1,8 +1,9 @@
 """The gate at the ingress of a domain: who may bring events in now, and whose turn on the loop it is.
 
-Two things close it. *Full*: the domain cannot take effects any more until a cut commits. *The end of a time slice*: a
-source that never waits would hold the loop; it is told to wait, and ``ready`` gives the others their turn. Accepting
-an event never waits and never fails because of the gate; whoever brings events asks it before the next one.
+Two things close it. *Full*: the domain cannot take effects any more until a cut commits (then nothing fires either), or
+a reactor's queue has no room. *The end of a time slice*: a source that never waits would hold the loop; it is told to
+wait, and ``ready`` gives the others their turn. Accepting an event never waits and never fails because of the gate;
+whoever brings events asks it before the next one.
 """
 
 import asyncio
@@ -39,11 +40,12 @@ class Gate:
         shut: Whether the next event should wait, for whichever reason; read for every event.
         slice_end: When the running time slice is over, on the clock's monotonic scale.
         full: Whether the domain cannot take more.
+        choked: Whether it is full of effects: nothing may fire until a cut commits.
         gone: Why there is nothing behind the gate any more; None while there is.
         inside: Which in-line firing the current code belongs to.
     """
 
-    __slots__ = ("_monotonic", "_waiters", "full", "gone", "inside", "shut", "slice_end")
+    __slots__ = ("_blockers", "_monotonic", "_waiters", "choked", "full", "gone", "inside", "shut", "slice_end")
 
     def __init__(self, monotonic: Callable[[], float], inside: Inside | None = None) -> None:
         self._monotonic = monotonic
@@ -51,6 +53,8 @@ class Gate:
         self._waiters: list[asyncio.Future[None]] = []
         self.shut: bool = False
         self.full: bool = False
+        self.choked: bool = False
+        self._blockers: set[object] = set()
         self.gone: Exception | None = None
         self.inside: Inside = inside or Inside()
 
@@ -77,13 +81,37 @@ class Gate:
         self.slice_end = self._monotonic() + SLICE
         self.shut = self.full
 
+    @property
+    def late(self) -> bool:
+        """Whether the time slice is over; ``shut`` does not tell while the domain is full."""
+        return self.shut and (not self.full or self._monotonic() >= self.slice_end)
+
     def close(self) -> None:
-        """Let nobody in: the domain is full."""
-        self.full = self.shut = True
+        """Let nobody in and nothing fire: the domain is full of effects."""
+        self.choked = self.full = self.shut = True
 
     def open(self) -> None:
-        """Let those in who wait."""
-        self.full = self.shut = False
+        """Let things fire again, and those in who wait."""
+        self.choked = False
+        self._reopen()
+
+    def block(self, who: object) -> None:
+        """Let nobody in: ``who`` has no room. What is inside goes on."""
+        self._blockers.add(who)
+        self.full = self.shut = True
+
+    def unblock(self, who: object) -> None:
+        """Let those in who wait, as far as it is for ``who``."""
+        self._blockers.discard(who)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        if self.gone is None:
+            self.full = self.shut = self.choked or bool(self._blockers)
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let those look again who wait."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -92,8 +120,8 @@ class Gate:
     def leave(self, reason: Exception) -> None:
         """Say that there is nothing behind the gate any more; those who wait get the reason."""
         self.gone = reason
-        self.open()
         self.full = self.shut = True
+        self._wake()
 
     async def ready(self) -> None:
         """Wait until the domain can take more, and give other work on the loop its turn in any case.
@@ -101,8 +129,15 @@ class Gate:
         Raises:
             Exception: What ``leave`` was given.
         """
+        await self._turn(inside=False)
+
+    async def go_on(self) -> None:
+        """Do the same for what is inside already: a queue without room does not keep it."""
+        await self._turn(inside=True)
+
+    async def _turn(self, *, inside: bool) -> None:
         await checkpoint()
-        while self.full and self.gone is None:
+        while (self.choked if inside else self.full) and self.gone is None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter

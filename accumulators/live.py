@@ -114,6 +114,7 @@ class LiveAccumulator:
         "_convert",
         "_cut_positions",
         "_event_class",
+        "_health",
         "_journal",
         "_memory",
         "_scheduler",
@@ -122,6 +123,7 @@ class LiveAccumulator:
         "_stored_memory",
         "_takers",
         "_value_class",
+        "_watchers",
         "calm",
         "capacity",
         "changed",
@@ -132,7 +134,6 @@ class LiveAccumulator:
         "failed",
         "filtered",
         "gate",
-        "health",
         "keeper",
         "lag",
         "name",
@@ -198,7 +199,8 @@ class LiveAccumulator:
         self._conform = definition.output_codec.convert
         self._event_class = Bound if extras is not None else only_class(definition.input_codec.exact)
         self._value_class = only_class(definition.output_codec.exact)
-        self.health: Health = "starting"
+        self._health: Health = "starting"
+        self._watchers: tuple[Callable[[LiveAccumulator], None], ...] = ()
         self.error: str | None = None
         self.events: int = 0
         self.filtered: int = 0
@@ -249,6 +251,22 @@ class LiveAccumulator:
         """Call a function that asks for more than the event."""
         bound = cast("Bound", event)
         return self.definition.function.fn(bound.event, **bound.extras)
+
+    @property
+    def health(self) -> Health:
+        """How what feeds it does."""
+        return self._health
+
+    @health.setter
+    def health(self, health: Health) -> None:
+        changed, self._health = health != self._health, health
+        if changed:
+            for look in self._watchers:
+                look(self)
+
+    def watch(self, look: Callable[["LiveAccumulator"], None]) -> None:
+        """Call ``look`` whenever the health has changed."""
+        self._watchers = (*self._watchers, look)
 
     def feed(self, take: Taker, reader: Reader | None = None) -> None:
         """Call a reactor's input with each value, after those that were there before."""

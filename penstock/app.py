@@ -265,7 +265,7 @@ class App:
 
     def state(self, reactor: Reactor | str) -> Mapping[Key, Mapping[str, object]]:
         """Return the newest value of each input of a reactor, by key."""
-        return self._open.reactor(reactor).state()
+        return self._open.reactor(reactor).state().values
 
     # -- runs ----------------------------------------------------------------------------------------------
 

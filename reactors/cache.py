@@ -1,4 +1,4 @@
-"""How the values of a key are written: the newest ones in a cache, or the snapshot of a firing.
+"""How the values of a key are written: the newest ones in a cache, the snapshot of a firing, what waits in a queue.
 
 Keys in the store are text: nothing for the only key of a reactor without ``key=``, ``=X`` for text, ``#5`` for a
 number. Two more stand beside them under a component's name: ``*`` for the broadcast values, ``@`` for an
@@ -23,19 +23,31 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     values: dict[str, bytes] = {}
     new: list[str] = []
+    #: Of a firing: whether somebody fired it by hand.
+    manual: bool = False
+
+
+class StoredItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One boundary that waits in a queue."""
+
+    input: str
+    value: bytes
 
 
 CODEC: Codec[Stored] = Codec(Stored, part="cache")
+ITEM_CODEC: Codec[StoredItem] = Codec(StoredItem, part="queue")
 
 
-def encode(values: Mapping[str, object], new: list[str], inputs: Mapping[str, AnyAccumulator]) -> bytes:
+def encode(
+    values: Mapping[str, object], new: list[str], inputs: Mapping[str, AnyAccumulator], *, manual: bool = False
+) -> bytes:
     """Return values as the store holds them.
 
     Raises:
         DecodeError: One of them does not have its declared type, or cannot be written.
     """
     written = {name: inputs[name].output_codec.encode(value) for name, value in values.items()}
-    return CODEC.encode(Stored(values=written, new=new))
+    return CODEC.encode(Stored(values=written, new=new, manual=manual))
 
 
 def decode(data: bytes, inputs: Mapping[str, AnyAccumulator]) -> tuple[dict[str, object], list[str], list[str]]:
@@ -48,6 +60,30 @@ def decode(data: bytes, inputs: Mapping[str, AnyAccumulator]) -> tuple[dict[str,
     values = {name: inputs[name].output_codec.decode(value) for name, value in stored.values.items() if name in inputs}
     gone = [name for name in stored.values if name not in inputs]
     return values, [name for name in stored.new if name in inputs], gone
+
+
+def is_manual(data: bytes) -> bool:
+    """Tell whether a stored firing was fired by hand."""
+    return CODEC.decode(data).manual
+
+
+def encode_queued(name: str, value: object, inputs: Mapping[str, AnyAccumulator]) -> bytes:
+    """Return a boundary that waits as the store holds it.
+
+    Raises:
+        DecodeError: The value does not have its declared type, or cannot be written.
+    """
+    return ITEM_CODEC.encode(StoredItem(input=name, value=inputs[name].output_codec.encode(value)))
+
+
+def decode_queued(data: bytes, inputs: Mapping[str, AnyAccumulator]) -> tuple[str, object]:
+    """Return the input and the value of a boundary that waits; no value when the input is gone.
+
+    Raises:
+        StateIncompatible: The value was written for another type.
+    """
+    item = ITEM_CODEC.decode(data)
+    return item.input, inputs[item.input].output_codec.decode(item.value) if item.input in inputs else None
 
 
 def key_text(key: Key) -> str:

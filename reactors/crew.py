@@ -44,6 +44,11 @@ class Crew:
         self.running: int = 0
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The tasks, as the supervisor sees them."""
+        return tuple(self._parts)
+
+    @property
     def free(self) -> bool:
         """Whether another firing would run at once."""
         return self.running < self._limit

@@ -1,22 +1,26 @@
-"""When a reactor fires: pure predicates over which inputs have changed since the last firing.
+"""When a reactor fires: pure predicates over which inputs have changed since the last firing, and over their values.
 
 Inputs are bits of an integer, in the order in which the reactor declares them. A criterion is resolved once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
 from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.reactors.predicate import Predicate, read_predicate
+from penstock.runtime.calls import caller_locals
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """Which inputs have to be new before a reactor fires."""
+    """Which inputs have to be new before a reactor fires, and what their values have to be."""
 
     kind: Literal["any", "all"]
     #: Names of the inputs that count; empty stands for all that are not broadcast.
     names: tuple[str, ...] = ()
+    #: What has to hold besides; None for nothing.
+    predicate: Predicate | None = None
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,25 @@ def when_any(*inputs: AnyAccumulator) -> Criterion:
 def when_all(*inputs: AnyAccumulator) -> Criterion:
     """Fire when each of these inputs has a new value since the last firing; without arguments: all not broadcast."""
     return Criterion(kind="all", names=tuple(accumulator.name for accumulator in inputs))
+
+
+def when(predicate: Callable[..., bool], criterion: Criterion | None = None) -> Criterion:
+    """Fire when a function of the newest values says so, asked whenever a criterion holds.
+
+        ps.when(lambda orderbook: orderbook.ask > 100.0)
+        ps.when(crossed, ps.when_all(bids, asks))
+
+    Args:
+        predicate: Pure, and not async. Its parameters are inputs by name, checked against their types. It is not asked
+            while one of them has no value, unless the parameter is ``T | None`` or has a default. What it raises, or
+            answers besides True and False, is counted, makes a dead letter of the values, and shows in the health.
+        criterion: When it is asked; as soon as any input that is not broadcast is new, when omitted.
+
+    Raises:
+        DefinitionError: The function waits, or looks at nothing.
+    """
+    base = criterion or when_any()
+    return Criterion(kind=base.kind, names=base.names, predicate=read_predicate(predicate, caller_locals()))
 
 
 def resolve(criterion: Criterion, bits: Mapping[str, int], broadcast: frozenset[str]) -> Rule:

@@ -4,15 +4,16 @@ A value that cannot be encoded must not break the cut: its key is left out (the 
 told, and becomes a dead letter of this very cut.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, cast
 
 from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors import cache
+from penstock.reactors.ages import Ages
 from penstock.reactors.firing import Key
-from penstock.reactors.flight import Flight, Slot
+from penstock.reactors.flight import Flight, Queued, Slot
 from penstock.reactors.ledger import Entries
 from penstock.reactors.live import LiveReactor
 from penstock.runtime.codec import Codec, plain
@@ -55,11 +56,13 @@ class Cutter:
         reactors: Mapping[str, LiveReactor],
         carry: Carry,
         observer: Observer,
+        ages: Ages,
     ) -> None:
         self._domain, self._shard = domain, shard
         self._reactors = reactors
         self._carry = carry
         self._observer = observer
+        self._ages = ages
         self.left_out: int = 0
 
     def write(self, unit: Unit, entries: Entries) -> Callable[[], None]:
@@ -70,6 +73,9 @@ class Cutter:
         for (reactor, key), slot in list(entries.slots.items()):
             self._write_slot(unit, entries, self._reactors[reactor], key, slot)
 
+        for (reactor, key), slot in entries.queues.items():
+            self._write_queue(unit, entries, self._reactors[reactor], key, slot)
+
         for reactor in sorted(entries.broadcasts):
             self._write_broadcasts(unit, entries, self._reactors[reactor])
 
@@ -79,11 +85,13 @@ class Cutter:
         for letter in entries.letters:
             checkpoints.add_letter(unit, self._letter(unit, letter))
 
-        return self._carry.write(unit, entries.effects) if entries.effects else nothing
+        carried = self._carry.write(unit, entries.effects) if entries.effects else nothing
+        return partial(settle, entries.queues.values(), carried) if entries.queues else carried
 
     # -- state ---------------------------------------------------------------------------------------------
 
     def _write_accumulator(self, unit: Unit, entries: Entries, accumulator: LiveAccumulator) -> None:
+        self._ages.note(accumulator)
         state, error = accumulator.checkpoint()
         self._put(unit, accumulator.name, cache.ACCUMULATOR_KEY, state)
         where = (unit, self._domain, self._shard, accumulator.name, cache.ACCUMULATOR_KEY)
@@ -112,6 +120,34 @@ class Cutter:
             self._leave_out(entries, reactor.name, error, slot.values)
         else:
             self._put(unit, reactor.name, text, value)
+
+    def _write_queue(self, unit: Unit, entries: Entries, reactor: LiveReactor, key: Key, slot: Slot) -> None:
+        """Trim what was taken, and append what came."""
+        queue = slot.queue
+        if queue is None:  # it came and went between two cuts
+            return
+
+        where = (unit, self._domain, self._shard, reactor.name, cache.key_text(key))
+        if queue.reached > queue.trimmed and queue.taken > queue.trimmed:
+            checkpoints.trim_log(*where, queue.taken)
+
+        for item in queue.items:
+            if item.number > queue.written:
+                self._append(entries, reactor, partial(checkpoints.append_log, *where), item)
+
+        last = queue.items[-1].number if queue.items else queue.taken
+        queue.reached = max(queue.reached, last if queue.items else 0)
+        queue.cut = (last, queue.taken)
+
+    def _append(
+        self, entries: Entries, reactor: LiveReactor, append: Callable[[int, bytes], None], item: Queued
+    ) -> None:
+        try:
+            row = cache.encode_queued(item.name, item.value, reactor.inputs.accumulators)
+        except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
+            self._leave_out(entries, reactor.name, error, {item.name: item.value})
+        else:
+            append(item.number, row)
 
     def _write_broadcasts(self, unit: Unit, entries: Entries, reactor: LiveReactor) -> None:
         try:
@@ -142,7 +178,8 @@ class Cutter:
         firing = flight.firing
         inputs = self._reactors[firing.reactor].inputs.accumulators
         try:
-            flight.snapshot = cache.encode(firing.inputs, sorted(firing.changed), inputs)
+            changed = sorted(firing.changed)
+            flight.snapshot = cache.encode(firing.inputs, changed, inputs, manual=firing.manual)
         except Exception as error:  # noqa: BLE001 (comparing and encoding run user code)
             flight.unwritable = True
             self._leave_out(entries, firing.reactor, error, firing.inputs)
@@ -200,6 +237,19 @@ def letter_payload(payload: object) -> bytes:
         return PAYLOAD.to_json(plain(payload)).encode()
     except Exception:  # noqa: BLE001 (a repr, or what makes JSON, is user code; the letter must be written)
         return PAYLOAD.to_json(value_text(payload)).encode()
+
+
+def settle(slots: Iterable[Slot], carried: Callable[[], None]) -> None:
+    """Note that queues are committed, then call what else is to be called."""
+    for slot in slots:
+        if (queue := slot.queue) is not None:
+            queue.written, queue.trimmed = (
+                max(pair) for pair in zip(queue.cut, (queue.written, queue.trimmed), strict=True)
+            )
+            if queue.settled:
+                slot.queue = None
+
+    carried()
 
 
 def nothing() -> None:

@@ -22,6 +22,7 @@ from penstock.accumulators.inbox import Inbox
 from penstock.accumulators.kinds import live_class
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
+from penstock.reactors.ages import Ages
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
@@ -67,6 +68,7 @@ class Domain:
         outbox_limit: int = 10_000,
         ingress_limit: int = 1024,
         firing_history: int = 200,
+        start_timeout: float = 30.0,
         inside: Inside | None = None,
         broken: Callable[[BaseException], None] | None = None,
         calm: Callable[[], None] = nothing,
@@ -85,6 +87,7 @@ class Domain:
             outbox_limit: Effects and dead letters that may wait; then nothing fires until a cut commits.
             ingress_limit: Pushed events that may wait, for each accumulator that does not say.
             firing_history: Firings that each reactor remembers.
+            start_timeout: Seconds for which each reactor that does not say waits for its sources.
             inside: What all domains of an app share, so that no graph of one pushes into another; its own when omitted.
             broken: Called when a mistake of ours keeps the domain from being stored; the loop's exception handler when
                 omitted.
@@ -99,6 +102,7 @@ class Domain:
         self._signal = Signal()
         self._calm = calm
         self.gate: Gate = Gate(scheduler.clock.monotonic, inside)
+        self._ages = Ages(scheduler.clock.monotonic)
         self.accumulators: dict[str, LiveAccumulator] = {}
         self._cuts = Cuts(
             self.name,
@@ -137,7 +141,9 @@ class Domain:
                 gate=self.gate,
                 scheduler=scheduler,
                 observer=observer,
+                ages=self._ages,
                 history=firing_history,
+                start_timeout=start_timeout,
                 pausing=self._pausing,
                 calm=self._calmed,
             )
@@ -146,8 +152,9 @@ class Domain:
         for reactor in self.reactors.values():
             for name in reactor.inputs.accumulators:
                 reactor.join(self.accumulators[name])
+                self.accumulators[name].watch(reactor.warming.look)
 
-        self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer)
+        self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer, ages=self._ages)
         self._parts: list[Part] = []
         self._processors: list[Part] = []
         self._replay = self._replay_of([])
@@ -170,6 +177,9 @@ class Domain:
         self.epoch = state.epoch
         clock = self._scheduler.clock
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
+        for accumulator in self.accumulators.values():
+            self._ages.begin(accumulator)
+
         for (name, key), rows in rows_of(state.log).items():
             if key == LOG_KEY and name in self.accumulators:
                 self.inbox.remember(name, rows)
@@ -213,13 +223,17 @@ class Domain:
     async def _go_on(self, supervisor: Supervisor) -> None:
         """Apply what is left in the inbox, then what is new."""
         await self._replay.run()
+        bodies = {each: feeder(each, self._scheduler, self._threads) for each in self.accumulators.values()}
+        for accumulator in (each for each, body in bodies.items() if body is None):
+            accumulator.health = "live"  # it takes what is pushed
+
+        for reactor in self.reactors.values():
+            reactor.warm_up()
+
         self.inbox.open(self.epoch)
         self._calmed()
-        for accumulator in self.accumulators.values():
-            body = feeder(accumulator, self._scheduler, self._threads)
-            if body is None:
-                accumulator.health = "live"  # it takes what is pushed
-            else:
+        for accumulator, body in bodies.items():
+            if body is not None:
                 accumulator.part = supervisor.start(f"accumulator {accumulator.name}", body, restart(accumulator))
                 self._parts.append(accumulator.part)
 
@@ -326,13 +340,13 @@ class Domain:
 
     def _fill(self) -> None:
         """The outbox is full: nothing fires, and nobody is let in, until a cut commits."""
-        if not self.gate.full:
+        if not self.gate.choked:
             self.gate.close()
             for reactor in self.reactors.values():
                 reactor.hold()
 
     def _make_room(self) -> None:
-        if self.gate.full:
+        if self.gate.choked:
             self.gate.open()
             for reactor in self.reactors.values():
                 reactor.release()

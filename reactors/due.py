@@ -1,6 +1,7 @@
 """Keys that should fire and may not yet: because the reactor is held, or because it is not their turn on the loop."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
@@ -11,10 +12,11 @@ class Due:
     """Serves due keys, oldest first, in slices of time.
 
     Attributes:
-        slots: The keys, in the order in which they came due.
+        slots: The keys, in the order in which they came due. Ordered by links: a dict would look at the place of every
+            key that has left before it finds the oldest.
     """
 
-    __slots__ = ("_calm", "_draining", "_gate", "_may_serve", "_serve", "slots")
+    __slots__ = ("_calm", "_draining", "_gate", "_going_on", "_may_serve", "_serve", "slots")
 
     def __init__(
         self, gate: Gate, may_serve: Callable[[], bool], serve: Callable[[Slot], None], calm: Callable[[], None]
@@ -32,17 +34,23 @@ class Due:
         self._serve = serve
         self._calm = calm
         self._draining = False
-        self.slots: dict[Slot, None] = {}
+        self._going_on = False
+        self.slots: OrderedDict[Slot, None] = OrderedDict()
 
     def call(self, slot: Slot) -> None:
         """Serve a key as soon as that may be."""
         self.slots[slot] = None
         self.drain()
 
+    def collect(self, take: Callable[[], None]) -> None:
+        """Take what may make keys due, and serve none of them before the next turn of the loop."""
+        self._go_on_later()
+        take()
+
     def drain(self) -> None:
         """Serve what is due; the rest of many when the loop had its turn."""
-        if self._draining:
-            return  # a graph has offered something: the loop below, or ``later``, goes on with it
+        if self._draining or self._going_on:
+            return  # a graph has offered something, or the loop has its turn: what is due is served in its place
 
         self._draining = True
         try:
@@ -51,31 +59,25 @@ class Due:
             self._draining = False
 
         if self.slots and self._may_serve():
-            asyncio.get_running_loop().call_soon(self._go_on)
-
-    def collect(self, act: Callable[[], None]) -> None:
-        """Do something that may make keys due, and serve those when the loop had its turn."""
-        draining, self._draining = self._draining, True
-        try:
-            act()
-        finally:
-            self._draining = draining
-
-        if self.slots:
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._go_on_later()
 
     def _serve_some(self) -> None:
         for _ in range(SLICE_EVENTS):
             if not self.slots or not self._may_serve():
                 return
 
-            slot = next(iter(self.slots))
-            del self.slots[slot]
+            slot, _none = self.slots.popitem(last=False)
             self._serve(slot)
-            if self._gate.shut:
+            if self._gate.late:
                 return
 
+    def _go_on_later(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
     def _go_on(self) -> None:
+        self._going_on = False
         self._gate.begin_slice()
         self.drain()
         if not self.slots:

@@ -37,13 +37,15 @@ class Firing(msgspec.Struct, frozen=True):
     key: Key
     #: The newest value of each input that has one, by name. Values are shared by reference: they are not to be changed.
     inputs: Mapping[str, object]
-    #: Names of the inputs that are new since the key's last firing; empty when fired by hand.
+    #: Names of the inputs that are new since the key's last firing; may be empty when fired by hand.
     changed: frozenset[str]
     #: When it was decided, in seconds of the clock's monotonic scale.
     moment: float = 0.0
     anchor: Anchor = NOWHERE
     #: Number among the firings of the reactor in its epoch; None when ``series`` is the whole id.
     sequence: int | None = None
+    #: Whether somebody fired it by hand, whatever the criteria say.
+    manual: bool = False
 
     @property
     def id(self) -> str:

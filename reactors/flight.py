@@ -1,21 +1,61 @@
 """One key of a live reactor, and the firing that holds it while some of its graphs run or wait to be tried again."""
 
+from collections import deque
+
 from penstock.reactors.firing import Firing, Key
 from penstock.runtime.scheduler import Timer
 
-#: Seconds before a failed snapshot is tried again, and before a newer value replaces it …
-FIRST_DELAY = 0.5
-#: … by how much that grows …
-FACTOR = 2.0
-#: … and the tries after which the snapshot becomes a dead letter.
-MOST_ATTEMPTS = 5
 #: Re-runs of a firing that the process may not survive; after the last of them it becomes a dead letter.
 MOST_CRASHES = 3
 
 
-def delay(attempts: int) -> float:
-    """Return the seconds before the next try after a number of failed ones."""
-    return FIRST_DELAY * FACTOR ** (attempts - 1)
+class Queued:
+    """One boundary that waits in the queue of a sequential reactor.
+
+    Attributes:
+        number: Its place among all that came to the reactor.
+        name: The input.
+        bit: The input's bit.
+        value: Its value.
+    """
+
+    __slots__ = ("bit", "name", "number", "value")
+
+    def __init__(self, number: int, name: str, bit: int, value: object) -> None:
+        self.number: int = number
+        self.name: str = name
+        self.bit: int = bit
+        self.value: object = value
+
+
+class Queue:
+    """The boundaries of one key that wait, and what the store holds of them. There is none while nothing waits.
+
+    Attributes:
+        items: The oldest first.
+        taken: Number of the last that was taken.
+        written: Number of the last that is committed.
+        reached: Number of the last that a cut has written, committed or not.
+        trimmed: Up to which number the store holds none any more.
+        cut: What ``written`` and ``trimmed`` will be when the cut on its way is committed.
+        changed: Whether it differs from what the store holds.
+    """
+
+    __slots__ = ("changed", "cut", "items", "reached", "taken", "trimmed", "written")
+
+    def __init__(self) -> None:
+        self.items: deque[Queued] = deque()
+        self.taken: int = 0
+        self.written: int = 0
+        self.reached: int = 0
+        self.trimmed: int = 0
+        self.cut: tuple[int, int] = (0, 0)
+        self.changed: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits, in memory or in the store."""
+        return not self.items and self.trimmed >= self.reached
 
 
 class Slot:
@@ -27,24 +67,31 @@ class Slot:
             another mapping when a value comes, never changed: firings hold it as their snapshot.
         dirty: Bits of the inputs that are new since the last firing.
         flight: The firing in flight, or waiting to be tried again; None when idle.
+        queue: The boundaries that wait for their turn; None when none do.
         changed: Whether it differs from what the store holds.
         generation: The sweep in which it was used last.
     """
 
-    __slots__ = ("changed", "dirty", "flight", "generation", "key", "values")
+    __slots__ = ("changed", "dirty", "flight", "generation", "key", "queue", "values")
 
     def __init__(self, key: Key) -> None:
         self.key: Key = key
         self.values: dict[str, object] = {}
         self.dirty: int = 0
         self.flight: Flight | None = None
+        self.queue: Queue | None = None
         self.changed: bool = False
         self.generation: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether boundaries wait for their turn."""
+        return self.queue is not None and bool(self.queue.items)
 
     def clear(self) -> None:
         """Forget everything but the key."""
         self.values = {}
-        self.dirty, self.flight, self.changed = 0, None, False
+        self.dirty, self.flight, self.queue, self.changed = 0, None, None, False
 
 
 class Flight:

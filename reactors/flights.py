@@ -2,29 +2,24 @@
 
 Each graph of a firing is marked as done in one step with its effects going into the outbox. A failed graph's effects
 are discarded, and only the graphs that are not done are tried again: after a back-off, or after a restart of the
-process, with the same snapshot and the same id. The reactor's ``on_error`` says what becomes of a firing that failed:
-
-* ``keep_dirty``: it is tried again; a newer value of its key replaces it after the shortest delay; after some tries
-  the snapshot becomes a dead letter.
-* ``dead_letter``: at once. * ``drop``: it is counted and told.
+process, with the same snapshot and the same id. Graphs of one firing that wait run side by side.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from penstock.accumulators.gate import Inside
-from penstock.accumulators.letter import Letter
 from penstock.reactors.crew import Crew
+from penstock.reactors.failing import Errors, Failing
 from penstock.reactors.firing import Outcome, Subscriber
-from penstock.reactors.flight import FIRST_DELAY, MOST_ATTEMPTS, MOST_CRASHES, Flight, Slot, delay
+from penstock.reactors.flight import MOST_CRASHES, Flight, Slot
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
-from penstock.runtime.foreign import error_text, is_failure
-from penstock.runtime.observe import FiringFailed, Observer
+from penstock.runtime.foreign import is_failure
+from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
-from penstock.runtime.supervise import Supervisor
-
-Errors = Mapping[str, BaseException]
+from penstock.runtime.supervise import Part, Supervisor
+from penstock.runtime.together import together
 
 #: Firings of one reactor, each of another key, that may wait for something at the same time.
 CONCURRENCY = 16
@@ -35,7 +30,6 @@ class Flights:
 
     Attributes:
         flying: By id of the firing.
-        failures: Graphs that failed, each try counted.
         superseded: Firings given up for a newer value.
     """
 
@@ -64,13 +58,15 @@ class Flights:
             calm: Called when a firing no longer runs: it is over, or waits to be tried again.
         """
         self._definition = definition
-        self._ledger, self._scheduler, self._observer = ledger, scheduler, observer
-        self._call, self._ended, self._calm = call, ended, calm
+        self._ledger = ledger
+        self._ended, self._calm = ended, calm
+        self._failing = Failing(
+            definition, ledger=ledger, scheduler=scheduler, observer=observer, call=call, land=self._land
+        )
         self._inside = inside
         self._crew: Crew | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
         self.waits: bool = False
-        self.failures: int = 0
         self.superseded: int = 0
         self.flying: dict[str, Flight] = {}
         self._failed: dict[str, dict[str, BaseException]] = {}
@@ -112,6 +108,16 @@ class Flights:
                 flight.counted = False
                 flight.crashes -= 1
                 self._ledger.track(flight)
+
+    @property
+    def failures(self) -> int:
+        """Graphs that failed, each try counted."""
+        return self._failing.failures
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The tasks that run what waits."""
+        return () if self._crew is None else self._crew.parts
 
     @property
     def running(self) -> int:
@@ -161,19 +167,19 @@ class Flights:
             self._inside.firing = None
 
     async def _run(self, flight: Flight) -> None:
-        """Run the graphs of a firing that wait, on a task of the crew."""
-        for subscriber in self._todo(flight):
-            try:
-                outcome = await subscriber.arun(flight.firing)
-            except BaseException as error:  # a graph is user code; the others run all the same
-                if not is_failure(error):
-                    raise
+        """Run the graphs of a firing that wait, side by side, on a task of the crew."""
+        await together(*(self._run_one(flight, subscriber) for subscriber in self._todo(flight)))
 
-                self._failed.get(flight.firing.id, {})[subscriber.name] = error
-            else:
-                if not self._current(flight):
-                    return  # the domain has another owner by now
+    async def _run_one(self, flight: Flight, subscriber: Subscriber) -> None:
+        try:
+            outcome = await subscriber.arun(flight.firing)
+        except BaseException as error:  # a graph is user code; the others run all the same
+            if not is_failure(error):
+                raise
 
+            self._failed.get(flight.firing.id, {})[subscriber.name] = error
+        else:
+            if self._current(flight):  # else the domain has another owner by now
                 self._complete(flight, subscriber, outcome)
 
     def _current(self, flight: Flight) -> bool:
@@ -196,7 +202,7 @@ class Flights:
         flight.counted, flight.crashes = False, 0  # the process has survived it
         errors = self._failed.pop(flight.firing.id)
         if errors:
-            self._decide(flight, errors)
+            self._failing.decide(flight, errors)
         else:
             self._land(flight, None)
 
@@ -223,70 +229,12 @@ class Flights:
         self._drop(flight)
         flight.slot.dirty |= flight.bits
 
-    # -- failing -------------------------------------------------------------------------------------------
-
     def fail(self, flight: Flight, errors: Errors) -> None:
         """Take a firing some of whose graphs failed in-line; the others are done."""
         flight.slot.flight = flight
         flight.done.update(each.name for each in self.subscribers if each.name not in errors)
         self.flying[flight.firing.id] = flight
-        self._decide(flight, errors)
-
-    def _decide(self, flight: Flight, errors: Errors) -> None:
-        """Do what ``on_error`` says."""
-        flight.attempts += 1
-        self.failures += len(errors)
-        policy = self._definition.on_error
-        again = policy == "keep_dirty" and flight.attempts < MOST_ATTEMPTS
-        outcome = "retry" if again else "drop" if policy == "drop" else "dead_letter"
-        for graph, error in errors.items():
-            self._tell(flight, graph, error, outcome)
-            if outcome == "dead_letter":
-                self._bury(flight, graph, error_text(error))
-
-        if again:
-            self._wait(flight)
-        else:
-            self._land(flight, errors)
-
-    def _tell(self, flight: Flight, graph: str, error: BaseException, outcome: str) -> None:
-        self._observer(
-            FiringFailed(
-                reactor=self._definition.name,
-                graph=graph,
-                firing=flight.firing.id,
-                attempt=flight.attempts,
-                error=error_text(error),
-                outcome=outcome,
-            )
-        )
-
-    def _bury(self, flight: Flight, graph: str, error: str) -> None:
-        inputs = dict(flight.firing.inputs)
-        letter = Letter(part=graph, reason="firing", error=error, payload=inputs, position=flight.firing.id)
-        self._ledger.bury(letter)
-
-    def _wait(self, flight: Flight) -> None:
-        """Let a failed firing wait for its next try."""
-        flight.idle = True
-        self._ledger.track(flight)
-        flight.timer = self._scheduler.after(FIRST_DELAY, lambda: self._offer_place(flight))
-        # a newer value may have come while it ran; it takes over when the shortest delay is over
-
-    def _offer_place(self, flight: Flight) -> None:
-        """Let a newer value replace the firing from now on, or else wait for the rest of the delay."""
-        flight.yields = True
-        rest = delay(flight.attempts) - FIRST_DELAY
-        if rest > 0:
-            flight.timer = self._scheduler.after(rest, lambda: self._ripen(flight))
-            self._call(flight.slot)
-        else:
-            self._ripen(flight)
-
-    def _ripen(self, flight: Flight) -> None:
-        flight.timer = None
-        flight.ripe = True
-        self._call(flight.slot)
+        self._failing.decide(flight, errors)
 
     # -- recovery ------------------------------------------------------------------------------------------
 
@@ -301,7 +249,7 @@ class Flights:
         error = f"the process died each of the {flight.crashes} times that this firing was run again"
         for subscriber in self.subscribers:
             if subscriber.name not in flight.done:
-                self._bury(flight, subscriber.name, error)
+                self._failing.bury(flight, subscriber.name, error)
 
         self._drop(flight)
 
@@ -315,4 +263,4 @@ class Flights:
     def rerun(self, flight: Flight) -> None:
         """Run a firing again that was put back, as soon as its reactor may; its count is committed."""
         if self._current(flight):
-            self._ripen(flight)
+            self._failing.ripen(flight)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from penstock.reactors.firing import Firing
+from penstock.runtime.foreign import error_text
 from penstock.runtime.histogram import Histogram
 
 #: Of the firings of a burst one in this many (and one more) is noted: a mask …
@@ -23,6 +24,14 @@ class Fired(msgspec.Struct, frozen=True):
     seconds: float
     #: By graph; None when all were done.
     errors: Mapping[str, BaseException] | None
+    #: The graphs that ran, in their order.
+    graphs: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> dict[str, str | None]:
+        """What became of each graph: None when it is done, else why it failed in the end."""
+        errors = self.errors or {}
+        return {name: error_text(errors[name]) if name in errors else None for name in self.graphs}
 
 
 class History:
@@ -58,6 +67,6 @@ class History:
         self._fired.append(Fired(firing, seconds, errors))
         self._ended(end)
 
-    def newest_first(self) -> list[Fired]:
-        """Return the last firings."""
-        return list(reversed(self._fired))
+    def newest_first(self, graphs: tuple[str, ...]) -> list[Fired]:
+        """Return the last firings of these graphs."""
+        return [Fired(each.firing, each.seconds, each.errors, graphs) for each in reversed(self._fired)]

@@ -15,6 +15,9 @@ from penstock.reactors.history import BURST_MASK, History
 from penstock.reactors.ledger import Ledger
 from penstock.runtime.foreign import is_failure
 
+#: Takes a value, in whichever case.
+Put = Callable[[Slot, str, int, object], None]
+
 
 class Road(Protocol):
     """The reactor, as its lanes see it."""
@@ -24,11 +27,8 @@ class Road(Protocol):
     series: str
     sequence: int
     anchor: Anchor
-    #: Whether something keeps it from firing.
+    #: Whether something keeps it from firing, or a value waits that must not be overtaken.
     held: bool
-
-    def put(self, slot: Slot, name: str, bit: int, value: object) -> None:
-        """Take a value, in whichever case."""
 
     def fail_only(self, firing: Firing, slot: Slot, bits: int, error: BaseException) -> None:
         """Take note that the only graph failed."""
@@ -61,6 +61,7 @@ class Lane:
         name: str,
         bit: int,
         *,
+        put: Put,
         sole: bool,
         run: Callable[[Firing], Outcome],
         monotonic: Callable[[], float],
@@ -69,7 +70,7 @@ class Lane:
         history: History,
     ) -> None:
         self._road = road
-        self._put = road.put
+        self._put = put
         self._reactor = road.name
         self._slot = slot
         self._name = name

@@ -19,7 +19,7 @@ from penstock.runtime.observe import EventDropped, Observer
 class Entries:
     """What one cut writes."""
 
-    __slots__ = ("accumulators", "broadcasts", "consumed", "effects", "flights", "letters", "slots")
+    __slots__ = ("accumulators", "broadcasts", "consumed", "effects", "flights", "letters", "queues", "slots")
 
     def __init__(self) -> None:
         self.accumulators: dict[LiveAccumulator, None] = {}
@@ -27,6 +27,8 @@ class Entries:
         self.consumed: dict[LiveAccumulator, int] = {}
         #: By reactor and key; None for a key that was forgotten.
         self.slots: dict[tuple[str, Key], Slot | None] = {}
+        #: Keys whose queue has grown or shrunk, by reactor and key.
+        self.queues: dict[tuple[str, Key], Slot] = {}
         #: Reactors with new broadcast values.
         self.broadcasts: set[str] = set()
         #: By id of the firing.
@@ -35,7 +37,8 @@ class Entries:
         self.letters: list[Letter] = []
 
     def __bool__(self) -> bool:
-        return bool(self.accumulators or self.slots or self.broadcasts or self.flights or self.effects or self.letters)
+        state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights
+        return bool(state or self.effects or self.letters)
 
     @property
     def waiting(self) -> int:
@@ -51,10 +54,15 @@ class Entries:
             if slot is not None:
                 slot.changed = False
 
+        for slot in self.queues.values():
+            if slot.queue is not None:
+                slot.queue.changed = False
+
     def absorb(self, later: "Entries") -> None:
         """Take what came after these entries, whose commit failed: state is written as it is then, effects in order."""
         self.accumulators.update(later.accumulators)
         self.slots.update(later.slots)
+        self.queues.update(later.queues)
         self.broadcasts |= later.broadcasts
         self.flights.update(later.flights)
         self.effects += later.effects
@@ -126,6 +134,14 @@ class Ledger:
     def forget_slot(self, reactor: str, key: Key) -> None:
         """Note that a key is forgotten."""
         self.next.slots[reactor, key] = None
+        self._arm()
+
+    def touch_queue(self, reactor: str, slot: Slot) -> None:
+        """Note that the queue of a key differs from what the store holds."""
+        if slot.queue is not None:
+            slot.queue.changed = True
+
+        self.next.queues[reactor, slot.key] = slot
         self._arm()
 
     def touch_broadcasts(self, reactor: str) -> None:

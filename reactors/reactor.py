@@ -3,26 +3,28 @@
 It holds no run-time state and may serve several apps; what lives in an app is ``LiveReactor``.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Literal, cast, get_type_hints
+from typing import Literal
 
-import msgspec
 from typing_extensions import override
 
 from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.reactors import checks
 from penstock.reactors.criteria import Criterion, when_any
+from penstock.reactors.policies import OnError, Retry, on_error_problems
 from penstock.runtime import durations
-from penstock.runtime.calls import describe_type
+from penstock.runtime.durations import Duration
 from penstock.runtime.errors import DefinitionError
 from penstock.runtime.texts import name_problem
 
 #: How the values of one key are kept apart from those of another: a field's name, or a function of the value.
 KeyFunction = Callable[..., object]
-Strategy = Literal["latest"]
-OnError = Literal["keep_dirty", "dead_letter", "drop"]
-ON_ERROR = ("keep_dirty", "dead_letter", "drop")
+Strategy = Literal["latest", "sequential"]
+#: What happens to a boundary for which the queue of a sequential reactor has no room.
+QueueOverflow = Literal["block", "drop_oldest", "dead_letter"]
+
+#: Boundaries that wait in the queue of a sequential reactor, when it does not say.
+QUEUE_LIMIT = 10_000
 
 
 class Broadcast:
@@ -53,9 +55,14 @@ class Reactor:
         types: The type of each input's values, by name: what a graph's parameters are checked against.
         broadcasts: Names of the inputs that every key sees.
         criteria: When it fires.
+        strategy: Whether it coalesces (``latest``) or fires for each boundary in its order (``sequential``).
+        queue_limit: Boundaries of a sequential one that may wait, for all keys together.
+        overflow: What happens to a boundary for which there is no room.
         key: How keys are told apart; None for one key without a name.
         key_ttl: Seconds after which an idle key is forgotten; None for never.
         on_error: What becomes of a firing whose graph failed.
+        retry: When a failed firing is tried again, where ``on_error`` says that it is.
+        start_timeout: Seconds for which it waits for its sources at the start; the app's when None.
     """
 
     def __init__(
@@ -65,21 +72,33 @@ class Reactor:
         *,
         criteria: Criterion | None = None,
         strategy: Strategy = "latest",
+        queue_limit: int | None = None,
+        overflow: QueueOverflow | None = None,
         key: str | KeyFunction | None = None,
-        key_ttl: float | str | timedelta | None = None,
-        on_error: OnError = "keep_dirty",
+        key_ttl: Duration | None = None,
+        on_error: OnError | Retry | None = None,
+        start_timeout: Duration | None = None,
     ) -> None:
         """Declare a reactor.
 
         Args:
             name: Unique among the reactors of an app.
             inputs: Accumulators, or ``broadcast(accumulator)``.
-            criteria: ``when_any(…)`` or ``when_all(…)``; without arguments they mean all inputs but broadcast ones.
+            criteria: ``when_any(…)``, ``when_all(…)`` or ``when(…)``; the first two without arguments mean all inputs
+                but broadcast ones.
             strategy: ``latest`` coalesces: the newest value per key is always fired, older ones may not be.
+                ``sequential`` fires once for each boundary that makes the criteria hold, in the order of their coming.
+            queue_limit: Boundaries of ``sequential`` that may wait, for all keys together; 10,000 when omitted.
+            overflow: What happens to a boundary when so many wait: ``block``, the default, lets nothing more into the
+                domain until half of them are worked off; ``drop_oldest`` drops, counts and tells the one that waits
+                longest; ``dead_letter`` keeps the new one aside.
             key: A field of every input that is not broadcast, or a function of the value; text or a whole number.
             key_ttl: Seconds or text such as ``"1h"``.
-            on_error: ``keep_dirty`` tries the snapshot again after a back-off, five times in all; ``dead_letter`` keeps
-                it aside at once; ``drop`` only counts.
+            on_error: ``keep_dirty``, the default of ``latest``, tries the snapshot again unless a newer value replaces
+                it; ``dead_letter``, the default of ``sequential``, keeps it aside at once; ``retry`` tries it again
+                while its key waits; ``drop`` only counts. ``Retry(…)`` means ``retry`` and says how.
+            start_timeout: How long it waits at the start until its sources are connected and its polls have answered;
+                then it fires without them, and its health says so. The app's ``start_timeout`` when omitted.
 
         Raises:
             DefinitionError: All that is wrong, each problem with its fix.
@@ -93,20 +112,36 @@ class Reactor:
         }
         self.broadcasts: frozenset[str] = frozenset(unwrap(item).name for item in inputs if isinstance(item, Broadcast))
         self.criteria: Criterion = criteria or when_any()
-        self.strategy: str = strategy
+        self.strategy: Strategy = strategy
+        self.queue_limit: int = queue_limit or QUEUE_LIMIT
+        self.overflow: QueueOverflow = overflow or "block"
         self.key = key
-        self.on_error: str = on_error
-        problems = [*input_problems(self, inputs), *option_problems(self), *key_problems(self)]
+        chosen = on_error or ("dead_letter" if strategy == "sequential" else "keep_dirty")
+        self.on_error: OnError = "retry" if isinstance(chosen, Retry) else chosen
+        self.retry: Retry = chosen if isinstance(chosen, Retry) else Retry()
+        where, names = f"reactor {name!r}", [unwrap(item).name for item in inputs]
+        problems = [
+            *checks.input_problems(where, names, self.broadcasts, self.criteria, self.types),
+            *([] if (wrong := name_problem(name)) is None else [f"reactor: {wrong}"]),
+            *checks.strategy_problems(where, strategy, queue_limit, overflow),
+            *on_error_problems(where, chosen, strategy),
+            *checks.key_problems(where, key, self.types, self.broadcasts),
+            *checks.order_problems(where, strategy, key, self.criteria, self.broadcasts),
+        ]
         if problems:
             raise DefinitionError(*problems)
 
-        self.key_ttl: float | None = (
-            None if key_ttl is None else durations.seconds(key_ttl, name=f"Reactor({name!r}, key_ttl=…)")
-        )
+        self.key_ttl: float | None = optional_seconds(key_ttl, f"Reactor({name!r}, key_ttl=…)")
+        self.start_timeout: float | None = optional_seconds(start_timeout, f"Reactor({name!r}, start_timeout=…)")
 
     @override
     def __repr__(self) -> str:
         return f"<reactor {self.name!r} of {', '.join(self.accumulators)}>"
+
+
+def optional_seconds(value: Duration | None, name: str) -> float | None:
+    """Return a duration, when there is one."""
+    return None if value is None else durations.seconds(value, name=name)
 
 
 def unwrap(item: object) -> AnyAccumulator:
@@ -120,58 +155,3 @@ def unwrap(item: object) -> AnyAccumulator:
     raise DefinitionError(
         f"{item!r} is no accumulator: the inputs of a reactor are made by the *_accumulator functions"
     )
-
-
-def input_problems(reactor: Reactor, inputs: Sequence[AnyAccumulator | Broadcast]) -> list[str]:
-    """Return what is wrong with the inputs and with the criteria over them."""
-    where = f"reactor {reactor.name!r}"
-    names = [unwrap(item).name for item in inputs]
-    problems = [f"{where}: input {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
-    if not set(names) - reactor.broadcasts and not reactor.criteria.names:
-        problems.append(f"{where} has no input that makes it fire: name an accumulator that is not broadcast")
-
-    for name in reactor.criteria.names:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its inputs are {', '.join(names)}"
-            problems.append(f"{where}: the criteria name {name!r}, which is not an input: {hint}")
-
-    return problems
-
-
-def option_problems(reactor: Reactor) -> list[str]:
-    """Return what is wrong with the name and the options."""
-    where, wrong_name = f"reactor {reactor.name!r}", name_problem(reactor.name)
-    problems = [] if wrong_name is None else [f"reactor: {wrong_name}"]
-    if reactor.strategy != "latest":
-        problems.append(f"{where}: strategy={reactor.strategy!r} is not there yet: use 'latest'")
-
-    if reactor.on_error not in ON_ERROR:
-        problems.append(f"{where}: on_error={reactor.on_error!r} is none of {', '.join(map(repr, ON_ERROR))}")
-
-    return problems
-
-
-def key_problems(reactor: Reactor) -> list[str]:
-    """Return which inputs lack the field that tells keys apart."""
-    if not isinstance(reactor.key, str):
-        return []
-
-    return [
-        f"reactor {reactor.name!r}: key={reactor.key!r}, but input {name!r} of type {describe_type(type_)} has no such"
-        f" field: add it, wrap the input in broadcast(…), or give a function"
-        for name, type_ in reactor.types.items()
-        if name not in reactor.broadcasts and not has_field(type_, reactor.key)
-    ]
-
-
-def has_field(type_: object, field: str) -> bool:
-    """Tell whether the values of a type have such an attribute."""
-    if not isinstance(type_, type):
-        return False
-
-    cls = cast("type[object]", type_)
-    if issubclass(cls, msgspec.Struct):
-        return field in cls.__struct_fields__
-
-    return hasattr(cls, field) or field in get_type_hints(cls)

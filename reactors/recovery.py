@@ -10,7 +10,7 @@ from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors import cache
 from penstock.reactors.cut import DONE
 from penstock.reactors.firing import Anchor, Firing
-from penstock.reactors.flight import Flight
+from penstock.reactors.flight import Flight, Queued
 from penstock.reactors.live import LiveReactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.observe import Observer, StateIgnored
@@ -52,6 +52,7 @@ class Restorer:
             if key != cache.ACCUMULATOR_KEY and component in self._reactors:
                 self._restore_key(self._reactors[component], key, value)
 
+        self._restore_queues(state.log)
         self._restore_windows()
         for row in state.firings:
             if row.reactor in self._reactors:
@@ -71,6 +72,28 @@ class Restorer:
         else:
             reactor.restore_slot(cache.key_of(key, reactor.name), values, new)
 
+    def _restore_queues(self, log: Iterable[LogRow]) -> None:
+        """Put back what waited, in the order in which it came: so keys are due in the order of their oldest."""
+        queues: dict[tuple[str, str], list[Queued]] = {}
+        for row in sorted((row for row in log if row.component in self._reactors), key=lambda row: row.seq):
+            if row.key == cache.ACCUMULATOR_KEY:
+                continue  # it belongs to an accumulator of the same name
+
+            reactor = self._reactors[row.component]
+            if (row.key == "") == (reactor.definition.key is not None):
+                self._ignore(reactor.name, f"key {row.key!r}", "keys are told apart in another way now")
+                continue
+
+            name, value = cache.decode_queued(row.value, reactor.inputs.accumulators)
+            if name in reactor.inputs.bits:
+                item = Queued(row.seq, name, reactor.inputs.bits[name], value)
+                queues.setdefault((reactor.name, row.key), []).append(item)
+            else:
+                self._ignore(reactor.name, f"input {name!r}", "the input is gone")
+
+        for (name, key), items in queues.items():
+            self._reactors[name].restore_queue(cache.key_of(key, name), items)
+
     def _restore_windows(self) -> None:
         """Put windows into the caches of the reactors that join them; that fires nothing."""
         for reactor in self._reactors.values():
@@ -87,7 +110,8 @@ class Restorer:
         # its own id and its own time: to the graphs it is the same firing
         moment = self._clock.monotonic()
         anchor = Anchor(row.started_at, moment)
-        firing = Firing(row.firing, reactor.name, key, values, frozenset(changed), moment, anchor)
+        manual = cache.is_manual(row.snapshot)
+        firing = Firing(row.firing, reactor.name, key, values, frozenset(changed), moment, anchor, None, manual)
         flight = Flight(firing, reactor.slot(key), reactor.inputs.bits_of(changed))
         flight.done.update(done)
         flight.attempts, flight.crashes = row.attempts, row.crashes

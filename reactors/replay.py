@@ -82,7 +82,7 @@ class Replay:
         while self._rows:
             self._apply(self._rows.popleft())
             if self._gate.shut or not len(self._rows) & SLICE_EVENTS:
-                await self._gate.ready()
+                await self._gate.go_on()
 
         self.settle()
 

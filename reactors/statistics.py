@@ -16,9 +16,14 @@ class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     #: Firings given up for a newer value after they failed.
     superseded: int
+    #: Evaluations of the predicate that failed.
+    criteria_failures: int
     #: Keys in memory, and those of them that should fire and may not yet.
     keys: int
     due: int
+    #: Boundaries that wait in the queue, and those for which it had no room, dropped or kept aside.
+    queued: int
+    overflowed: int
     #: Firings that run or wait to be tried again.
     in_flight: int
     paused: bool

@@ -34,11 +34,15 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ RunParked
     │  └─ RunNotFound
     ├─ AppError
+    │  ├─ FiringRefused
     │  └─ PartFailed
     └─ InvariantError
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+#: Why a reactor does not fire by hand.
+Refusal = Literal["paused", "not_started", "full", "busy", "inside"]
 
 
 class PenstockError(Exception):
@@ -364,6 +368,24 @@ class RunNotFound(RunError, LookupError):
 
 class AppError(PenstockError):
     """The app is not in a state in which the call makes sense, or does not know the part."""
+
+
+class FiringRefused(AppError):
+    """A reactor that somebody wanted to fire by hand does not; nothing of it has changed.
+
+    Attributes:
+        reactor: Its name.
+        reason: ``paused``, ``not_started`` (its sources are not ready, or the app stops), ``full`` (of effects that are
+            not committed), ``busy`` (with a firing of the key, or of all keys that may be in flight together), or
+            ``inside`` (a graph asked for it).
+    """
+
+    retryable = True
+
+    def __init__(self, reactor: str, reason: Refusal, why: str) -> None:
+        super().__init__(f"reactor {reactor!r} {why}")
+        self.reactor = reactor
+        self.reason = reason
 
 
 class PartFailed(AppError):

@@ -116,4 +116,4 @@ async def test_a_stop_waits_for_what_is_queued(store_url: str) -> None:
     async with make_world(store_url, slow(), graph) as world:
         world.offer("slow", 1.0, 2.0)
 
-    assert world.reactor.state() == {None: {"slow": 0.5}}
+    assert world.reactor.state().values == {None: {"slow": 0.5}}

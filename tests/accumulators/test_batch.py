@@ -163,7 +163,7 @@ async def test_a_firing_in_line_flushes_a_batch_that_asks_for_it(store_url: str)
         assert not world.domain.is_idle
         await world.advance()
         assert world.accumulator("total").held == 0
-        assert world.reactor.state() == {None: {"clock": 1, "total": 3.0}}
+        assert world.reactor.state().values == {None: {"clock": 1, "total": 3.0}}
 
 
 async def test_a_failed_firing_flushes_nothing(store_url: str) -> None:

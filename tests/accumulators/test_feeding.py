@@ -53,6 +53,7 @@ async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(st
     async with World(store_url, [polled(Asked(1.0))], [graph]) as world:
         await world.advance(0.5)
         await world.restart(crash=False)
+        await world.advance()
         assert len(graph.firings) == 1
         world.reactor.fire()
 
@@ -92,6 +93,7 @@ async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(store
 async def test_a_value_may_be_pushed_into_a_polling_accumulator(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [polled(Asked())], [graph]) as world:
+        await world.advance()
         await world.accumulator("rate").push(b"7.5")
 
     assert graph.inputs == [{"rate": 7.5}]

@@ -429,8 +429,8 @@ async def test_state_firings_and_inbox_follow_their_parts_into_a_domain_of_anoth
         assert world.domain.epoch == 2  # ids of firings go on, whatever the domain is called
         assert world.accumulator("orders").sequence == 2
         assert (statistics.in_flight, statistics.due) == (0, 0)
-        assert world.domain.reactors["r"].state() == {None: {"orders": 2.0}}
-        assert world.domain.reactors["a"].state() == {None: {"orders": 2.0}}
+        assert world.domain.reactors["r"].state().values == {None: {"orders": 2.0}}
+        assert world.domain.reactors["a"].state().values == {None: {"orders": 2.0}}
 
 
 async def test_a_reactor_that_tells_keys_apart_now_passes_over_what_had_none(store_url: str) -> None:

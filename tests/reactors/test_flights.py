@@ -115,9 +115,9 @@ async def test_dead_letter_and_drop_do_not_try_again(store_url: str) -> None:
         Reactor("s", [quotes], on_error="drop"),
     ]
     async with World(store_url, reactors, [graph]) as world:
-        world.domain.reactors["s"]._started = False
+        world.domain.reactors["s"]._decider.started = False
         world.domain.reactors["s"].subscribe(graph)
-        world.domain.reactors["s"]._started = True
+        world.domain.reactors["s"]._decider.started = True
         world.offer("quotes", Quote("A", 1.0))
         await world.advance(60.0)
         assert [letter.part for letter in await world.letters()] == ["graph"]

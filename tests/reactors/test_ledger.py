@@ -20,6 +20,7 @@ class Told:
             start_clock=lambda: self.asked.append("clock"),
             soon=lambda: self.asked.append("soon"),
             fill=lambda: self.asked.append("fill"),
+            carry_out=lambda effects: [effect for effect in effects if isinstance(effect, Recorded)],
         )
 
 

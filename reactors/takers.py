@@ -1,0 +1,139 @@
+"""What takes the values of each input of a live reactor: the way from an accumulator to the decision."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from penstock.accumulators.gate import Gate
+from penstock.accumulators.letter import Letter
+from penstock.accumulators.live import Taker
+from penstock.reactors import cache
+from penstock.reactors.deciding import Decider
+from penstock.reactors.firing import Key
+from penstock.reactors.inputs import keyer
+from penstock.reactors.lane import Lane, Put
+from penstock.reactors.ledger import Ledger
+from penstock.reactors.reactor import Reactor
+from penstock.runtime import texts
+from penstock.runtime.foreign import error_text, is_failure, value_text
+
+#: What is wrong with a key that the store could not keep.
+NO_KEY = f"neither a whole number nor {texts.KEY}"
+
+
+class Takers:
+    """Makes the takers of one reactor."""
+
+    __slots__ = ("_decider", "_definition", "_gate", "_ledger", "_monotonic", "_put")
+
+    def __init__(
+        self, decider: Decider, definition: Reactor, *, ledger: Ledger, gate: Gate, monotonic: Callable[[], float]
+    ) -> None:
+        self._decider, self._definition = decider, definition
+        self._ledger, self._gate, self._monotonic = ledger, gate, monotonic
+        self._put: Put = decider.put if decider.backlog is None else decider.put_in_order
+
+    def taker(self, name: str) -> Taker:
+        """Return what takes the values of an input."""
+        inputs = self._decider.inputs
+        bit = inputs.bits[name]
+        if not self._decider.keyed:
+            return self._lane(name, bit)
+
+        if name in self._definition.broadcasts:
+            return partial(self._offer_broadcast, name, bit & inputs.mask)
+
+        return partial(self._offer_keyed, keyer(self._definition, inputs.accumulators[name]), name, bit)
+
+    def _lane(self, name: str, bit: int) -> Taker:
+        """Return what takes the values of an input when there is one key: fast, where that can be."""
+        decider = self._decider
+        inputs, subscribers = decider.inputs, decider.flights.subscribers
+        alone = len(subscribers) == 1 and not subscribers[0].is_async
+        plain = self._definition.criteria.predicate is None and inputs.call(bit)
+        if not alone or not plain or decider.batches:
+            return partial(self._put, decider.only, name, bit)
+
+        return Lane(
+            decider,
+            decider.only,
+            name,
+            bit,
+            put=self._put,
+            sole=len(inputs.bits) == 1,
+            run=subscribers[0].run,
+            monotonic=self._monotonic,
+            gate=self._gate,
+            ledger=self._ledger,
+            history=decider.history,
+        ).take
+
+    def _offer_keyed(self, key_of: Callable[[object], Key], name: str, bit: int, value: object) -> None:
+        """Take a value into the cache of its key."""
+        keys = self._decider.keys
+        try:
+            key = key_of(value)
+            slot = keys.slots.get(key)
+        except BaseException as error:  # the user's key function; one bad value must not stop the next
+            if not is_failure(error):
+                raise
+
+            self._refuse_key(value, error_text(error))
+            return
+
+        if slot is None:
+            if not is_key(key):
+                self._refuse_key(value, f"the key is {value_text(key)}, {NO_KEY}")
+                return
+
+            slot = self._decider.slot(key)
+
+        slot.generation = keys.generation
+        self._put(slot, name, bit, value)
+
+    def _offer_broadcast(self, name: str, bit: int, value: object) -> None:
+        """Take a value that every key sees; it counts for each of them only when the criteria name its input."""
+        decider = self._decider
+        decider.shared[name] = value
+        self._ledger.touch_broadcasts(decider.name)
+        if bit:
+            for slot in decider.keys.slots.values():
+                slot.dirty |= bit
+                if not slot.changed:
+                    self._ledger.touch_slot(decider.name, slot)
+
+                if decider.inputs.call(slot.dirty):
+                    decider.due.slots[slot] = None
+
+            decider.due.drain()
+
+    def _refuse_key(self, value: object, error: str) -> None:
+        """Keep aside a value that belongs to no key."""
+        part = f"{self._decider.name}.key"
+        self._ledger.bury(Letter(part=part, reason="key", error=error, payload=value))
+
+    def key_problem(self, key: Key, values: Mapping[str, object]) -> str | None:
+        """Return which value belongs to another key, or to none."""
+        for name, value in values.items():
+            try:
+                own = keyer(self._definition, self._decider.inputs.accumulators[name])(value)
+            except BaseException as error:  # the user's key function
+                if not is_failure(error):
+                    raise
+
+                return f"the key of {name!r} cannot be told: {error_text(error)}"
+
+            if own != key:
+                return f"the value of {name!r} belongs to key {value_text(own)}"
+
+        return None
+
+
+def is_key(key: object) -> bool:
+    """Tell whether every store can keep a key."""
+    if type(key) is not int:
+        return texts.is_key(key)
+
+    try:
+        return texts.is_key(cache.key_text(key))
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return False
