@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,17 +67,26 @@ class Scene:
 
     def kill_after(self, acknowledgements: int, pause: float, **options: Option) -> Wreck:
         """Kill a victim under load some seconds after its n-th acknowledgement."""
-        before = self._lines()
         process = self._load(**options)
-        give_up = time.monotonic() + PATIENCE  # noqa: TID251 - the victim is another process, in real time
-        while process.poll() is None and self._lines() - before < acknowledgements and time.monotonic() < give_up:  # noqa: TID251
-            time.sleep(0.002)  # noqa: TID251
-
+        self._wait(process, acknowledgements)
         time.sleep(pause)  # noqa: TID251
         process.send_signal(signal.SIGKILL)
         assert self._end(process) == -signal.SIGKILL, "the victim ended before it was killed"
-        assert self._lines() - before >= acknowledgements, "the victim does not get on"
         return self.inspect()
+
+    def survive(self, events: Sequence[Callable[[], object]], *, every: int, **options: Option) -> None:
+        """Let something happen to a victim under load after every n acknowledgements; it must come to its end."""
+        process = self._load(**options)
+        try:
+            for happen in events:
+                self._wait(process, every)
+                happen()
+
+            assert process.poll() is None, "the victim ended before it could show that it goes on"
+        finally:
+            status = self._end(process)
+
+        assert status == 0, "the victim died"
 
     def finish(self, **options: Option) -> int:
         """Let all that was in flight end; return how many runs were left aside."""
@@ -96,6 +106,14 @@ class Scene:
     def _load(self, **options: Option) -> "subprocess.Popen[str]":
         self._victims += 1
         return self._start("load", first=10_000 * self._victims, **options)
+
+    def _wait(self, process: "subprocess.Popen[str]", acknowledgements: int) -> None:
+        """Wait for so many acknowledgements more."""
+        before, give_up = self._lines(), time.monotonic() + PATIENCE  # noqa: TID251 - the victim lives in real time
+        while self._lines() - before < acknowledgements:
+            assert process.poll() is None, f"the victim ended: {process.communicate()[1]}"
+            assert time.monotonic() < give_up, "the victim does not get on"  # noqa: TID251
+            time.sleep(0.002)  # noqa: TID251
 
     def _start(self, mode: str, **options: Option) -> "subprocess.Popen[str]":
         flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]

@@ -1,0 +1,153 @@
+"""A server that ends under load, in each way there is: the store goes on when it is back."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from anyio import to_thread
+from anyio.lowlevel import checkpoint
+
+from penstock.runtime.clock import SystemClock
+from penstock.runtime.errors import StoreUnavailable
+from penstock.runtime.observe import Fact
+from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store.store import Store
+from penstock.testing.clock import VirtualClock
+from tests.faults.kills import Scene
+from tests.faults.writes import note, noted, push, pushed, retries
+from tests.postgres_server import PostgresServer
+from tests.runtime.store.conftest import OpenStore
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+CALLERS = 24
+MODES = ("fast", "immediate", "kill")
+
+
+@pytest.fixture
+def url(server_url: str) -> str:
+    return server_url
+
+
+async def test_a_server_that_starts_later_is_waited_for(
+    server: PostgresServer, server_url: str, open_store: OpenStore, clock: VirtualClock, facts: list[Fact]
+) -> None:
+    server.stop()
+    opening = asyncio.ensure_future(open_store(url=server_url, retry_timeout=10.0))
+    await clock.advance(5.0)
+    assert not opening.done()
+    server.start()
+    await clock.advance(2.0)
+    store = await opening
+    await store.commit(push(store, "a"))
+    await store.close()
+    assert pushed(server_url) == ["a"]
+    assert retries(facts) > 3
+
+
+async def test_a_server_that_does_not_start_is_named_without_the_password(
+    server: PostgresServer, server_url: str, open_store: OpenStore, clock: VirtualClock
+) -> None:
+    server.stop()
+    opening = asyncio.ensure_future(open_store(url=server_url.replace("postgres@", "me:secret@"), retry_timeout=10.0))
+    await clock.advance(10.0)
+    with pytest.raises(StoreUnavailable, match=f"@127.0.0.1:{server.port}/postgres") as caught:
+        await opening
+
+    assert "secret" not in str(caught.value)
+    assert "check that the server runs" in str(caught.value)
+
+
+class Load:
+    """Callers that commit one unit after the other, of both kinds, and keep what was acknowledged."""
+
+    def __init__(self, store: Store) -> None:
+        self.told: list[str] = []
+        self._store = store
+        self._going_on = True
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Let them commit until the block ends, and each its last unit to the end."""
+        async with asyncio.TaskGroup() as callers:
+            for caller in range(CALLERS):
+                callers.create_task(self._call(caller))
+
+            yield
+            self._going_on = False
+
+    async def more(self, count: int) -> None:
+        """Return when some more units are acknowledged."""
+        wanted = len(self.told) + count
+        while len(self.told) < wanted:
+            await checkpoint()
+
+    async def _call(self, caller: int) -> None:
+        n, kind = 0, push if caller % 2 else note
+        while self._going_on:
+            n += 1
+            name = f"{caller}-{n}"
+            await self._store.commit(kind(self._store, name))
+            self.told.append(name)
+
+
+def end(server: PostgresServer, mode: str) -> None:
+    """Let a server end, and start it again."""
+    if mode == "kill":
+        server.kill()
+    else:
+        server.stop(mode)
+
+    server.start()
+
+
+async def end_under_load(server: PostgresServer, store: Store, modes: list[str], seed: int = 0) -> None:
+    chance, load = random.Random(seed), Load(store)
+    async with load.run():
+        for mode in modes:
+            await load.more(chance.randrange(20, 200))
+            await to_thread.run_sync(end, server, mode)
+
+        await load.more(100)
+
+    assert sorted(noted(store.url)) == sorted(load.told)
+    assert set(pushed(store.url)) == {name for name in load.told if int(name.partition("-")[0]) % 2}
+    assert len(pushed(store.url)) == len(set(pushed(store.url)))
+
+
+@pytest.fixture
+def live() -> Iterator[Scheduler]:
+    """Wait in real time, in which a server ends and starts."""
+    scheduler = Scheduler(SystemClock(), on_error=print)
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_server_that_ends_under_load_loses_and_repeats_nothing(
+    mode: str, server: PostgresServer, open_store: OpenStore, live: Scheduler, facts: list[Fact]
+) -> None:
+    await end_under_load(server, await open_store(scheduler=live), [mode] * 2)
+    assert retries(facts) >= 2
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_server_that_ends_again_and_again_loses_and_repeats_nothing(
+    seed: int, server: PostgresServer, open_store: OpenStore, live: Scheduler
+) -> None:
+    modes = random.Random(seed).choices(MODES, k=20)
+    await end_under_load(server, await open_store(scheduler=live), modes, seed)
+
+
+@pytest.mark.timeout(120)
+def test_an_app_goes_on_when_its_server_is_back(server: PostgresServer, server_url: str, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, server_url)
+    scene.survive([partial(end, server, mode) for mode in MODES], every=100, count=800)
+    scene.finish()
+    assert scene.check() == 600
+    assert len(scene.acknowledged().pushes) + len(scene.acknowledged().runs) == 800
