@@ -172,10 +172,6 @@ def look_at_durability(facts: ServerFacts) -> Finding:
     costs = {
         "fsync": (facts.fsync, "a loss of power can lose acknowledged work, and destroy the database"),
         "full_page_writes": (facts.full_page_writes, "a loss of power can destroy pages of the database"),
-        "synchronous_commit": (
-            facts.synchronous_commit != "off",
-            "a crash of the server can lose the last work that was acknowledged",
-        ),
     }
     off = {setting: cost for setting, (good, cost) in costs.items() if not good}
     return Finding(

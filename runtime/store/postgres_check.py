@@ -35,8 +35,7 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
        quote_ident(current_database()) AS database, quote_ident(current_user) AS user, quote_ident($1) AS schema,
        current_setting('server_encoding') AS encoding, current_setting('search_path') AS search_path,
        pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS read_only,
-       current_setting('fsync')::boolean AS fsync, current_setting('full_page_writes')::boolean AS full_page_writes,
-       current_setting('synchronous_commit') AS synchronous_commit"""
+       current_setting('fsync')::boolean AS fsync, current_setting('full_page_writes')::boolean AS full_page_writes"""
 SCHEMA = """
 SELECT to_regnamespace($1) IS NOT NULL AS there,
        has_database_privilege(current_database(), 'CREATE') AS create_schema,
@@ -87,7 +86,6 @@ async def look(options: Options, clock: Clock, connection: Connection) -> Server
         read_only=server["read_only"],
         fsync=server["fsync"],
         full_page_writes=server["full_page_writes"],
-        synchronous_commit=server["synchronous_commit"],
         pooled=pooled,
         round_trip=await measure(connection, "SELECT 1", STATEMENTS),
         commit=await measure_commit(connection) if writable else None,

@@ -41,6 +41,8 @@ PLANNER = {
 #: The server itself ends a transaction with which we do not get on, in time for a renewal of the lease (which waits for
 #: its lock) when our loop is blocked, and for the next start when we are paused, or out of reach.
 SESSION = {**PLANNER, "idle_in_transaction_session_timeout": "10s"}
+#: What is acknowledged is durable, whatever is set for the server, the database or the user.
+DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 
 class Driver:
@@ -75,19 +77,22 @@ class Driver:
         self._wholes.clear()
         self._connection = connection = await connect(self._options, "writer", SESSION)
         again, self._again = self._again, True
-        if again:
-            await self._end_lost(connection)
-
+        await self._prepare_session(connection, again=again)
         return connection
 
-    async def _end_lost(self, connection: Connection) -> None:
-        """End our other sessions: they may hold the locks of a transaction until the network gives them up."""
+    async def _prepare_session(self, connection: Connection, *, again: bool) -> None:
+        """Make commits durable; end our other sessions, whose transactions hold locks until the network gives them up.
+
+        Raises:
+            StoreError: The connection is lost again.
+        """
         name = application(self._options, "writer")
+        end_lost = (
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            f"WHERE application_name = '{name}' AND pid <> pg_backend_pid()"
+        )
         try:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                f"WHERE application_name = '{name}' AND pid <> pg_backend_pid()"
-            )
+            await connection.execute(f"{DURABLE}; {end_lost}" if again else DURABLE)
         except TROUBLE as error:
             connection.terminate()
             raise translate(self._options.name, error, "connecting") from error

@@ -64,7 +64,6 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: The settings of which it depends whether a commit is durable.
     fsync: bool
     full_page_writes: bool
-    synchronous_commit: str
     #: A pooler gives each transaction another session.
     pooled: bool
     #: Median seconds of a statement that does nothing, and of a commit that the disk has; None when nothing is written.

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from anyio.lowlevel import checkpoint
 from asyncpg.prepared_stmt import PreparedStatement
+from sqlalchemy.engine import make_url
 
 from penstock.runtime.errors import ConfigError, StoreInUse, StoreTakenOver, StoreUnavailable
 from penstock.runtime.observe import Fact, StoreRetried
@@ -163,6 +164,16 @@ async def test_a_commit_without_numbers_or_conflicts_is_one_statement(
     await store.commit(unit)
     await store.commit(put(store, "b"))
     assert rows(url, KEYS) == [("a",), ("b",)]
+
+
+@pytest.mark.parametrize(("given", "used"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
+async def test_commits_are_durable_whatever_is_set_for_the_database(
+    url: str, open_store: OpenStore, given: str, used: str
+) -> None:
+    rows(url, f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = '{given}'")
+    store = await open_store()
+    connection = store._engine._driver._connection  # type: ignore[attr-defined]
+    assert await connection.fetchval("SHOW synchronous_commit") == used
 
 
 async def test_statements_are_parsed_once_for_a_connection(store: Store) -> None:
