@@ -42,6 +42,9 @@ def processor(accumulator: LiveAccumulator) -> Body | None:
 async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
     """Ask at once and then at every tick; a poll that takes longer than an interval skips ticks."""
     definition = cast("PollingAccumulator[object]", accumulator.definition)
+    if accumulator.health == "starting":
+        accumulator.health = "connecting"
+
     async for _missed in scheduler.ticks(definition.interval, immediately=True):
         if accumulator.gate.full:
             accumulator.refused += 1

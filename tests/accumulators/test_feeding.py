@@ -8,7 +8,7 @@ from penstock.reactors.reactor import Reactor
 from penstock.runtime.observe import PartRestarted
 from penstock.testing.crash import Crash
 from penstock.testing.source import End, ScriptedSource
-from tests.reactors.world import Graph, World
+from tests.reactors.world import Graph, Quote, World
 
 
 class Asked:
@@ -35,7 +35,7 @@ def polled(asked: Asked, interval: float = 1.0, **options: bool) -> Reactor:
     return Reactor("r", [rate])
 
 
-async def test_a_poll_is_made_at_once_and_then_at_every_interval(store_url: str) -> None:
+async def test_scenario_36_a_poll_is_made_at_once_and_then_at_every_interval(store_url: str) -> None:
     asked, graph = Asked(1.0, None, 2.0), Graph()
     async with World(store_url, [polled(asked)], [graph]) as world:
         await world.advance()
@@ -48,7 +48,7 @@ async def test_a_poll_is_made_at_once_and_then_at_every_interval(store_url: str)
     assert graph.inputs == [{"rate": 1.0}, {"rate": 2.0}]
 
 
-async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(store_url: str) -> None:
+async def test_scenario_37_after_a_restart_the_last_answer_is_in_the_cache_without_firing(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [polled(Asked(1.0))], [graph]) as world:
         await world.advance(0.5)
@@ -60,7 +60,7 @@ async def test_after_a_restart_the_last_answer_is_in_the_cache_without_firing(st
     assert graph.inputs[-1] == {"rate": 1.0}
 
 
-async def test_ticks_that_are_missed_during_a_slow_poll_are_skipped(store_url: str) -> None:
+async def test_scenario_38_ticks_that_are_missed_during_a_slow_poll_are_skipped(store_url: str) -> None:
     begun: list[float] = []
 
     @polling_accumulator(1.0)
@@ -75,19 +75,47 @@ async def test_ticks_that_are_missed_during_a_slow_poll_are_skipped(store_url: s
     assert begun == [0.0, 3.0, 6.0]
 
 
-async def test_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(store_url: str) -> None:
+async def test_scenario_39_a_poll_that_raises_shows_its_error_backs_off_and_comes_back(store_url: str) -> None:
     asked = Asked(*(ValueError("no answer"),) * 3, 5.0)
     async with World(store_url, [polled(asked, 0.1)], [Graph()]) as world:
         await world.advance()
         statistics = world.accumulator("rate").statistics()
         assert (statistics.health, statistics.error) == ("disconnected", "ValueError: no answer")
+        assert statistics.next_retry_at is not None
+        assert 0.8 <= (statistics.next_retry_at - world.clock.now()).total_seconds() <= 1.0
         await world.advance(0.5)
         assert asked.polls == 1
         await world.advance(10.0)
         statistics = world.accumulator("rate").statistics()
-        assert (statistics.health, statistics.error) == ("live", None)
+        assert (statistics.health, statistics.error, statistics.next_retry_at) == ("live", None, None)
 
     assert len(world.facts(PartRestarted)) == 3
+
+
+async def test_a_poll_that_has_not_answered_yet_is_connecting(store_url: str) -> None:
+    @polling_accumulator(1.0)
+    async def slow() -> float | None:
+        await world.scheduler.sleep(2.0)
+        return 1.0
+
+    async with World(store_url, [Reactor("r", [slow])], [Graph()]) as world:
+        await world.advance()
+        assert world.accumulator("slow").statistics().health == "connecting"
+        await world.advance(2.0)
+        assert world.accumulator("slow").statistics().health == "live"
+
+
+async def test_scenario_40_a_mapping_may_be_pushed_into_a_polling_accumulator(store_url: str) -> None:
+    @polling_accumulator(1.0)
+    def quote() -> Quote | None:
+        return found[0] if found else None
+
+    found: list[Quote] = []
+    graph = Graph()
+    async with World(store_url, [Reactor("r", [quote])], [graph]) as world:
+        await world.accumulator("quote").push({"symbol": "A", "price": 1})
+
+    assert graph.inputs == [{"quote": Quote("A", 1.0)}]
 
 
 async def test_a_value_may_be_pushed_into_a_polling_accumulator(store_url: str) -> None:
