@@ -7,7 +7,7 @@ never waits behind a read. Nothing here decides anything.
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar, cast
 
 import anyio
@@ -75,6 +75,12 @@ class Consumer(Protocol):
 
     def resume(self, *partitions: Place) -> None:
         """Ask again."""
+
+
+class Connection(Protocol):
+    """What we use of the connections of a consumer."""
+
+    close: Callable[[], Awaitable[None]]
 
 
 class Admin(Protocol):
@@ -242,8 +248,20 @@ async def connect(settings: Settings, protected: Mapping[str, object]) -> AsyncG
         yield Client(settings.name, consumer, admin)
     finally:
         with anyio.CancelScope(shield=True):  # whoever cancels us wants it closed as well
+            await close(consumer, admin)
+
+
+async def close(consumer: Consumer, admin: Admin) -> None:
+    """Close both connections, whatever state they are in."""
+    client: Connection = getattr(consumer, "_client")  # noqa: B009 - it has no public name, see below
+    try:
+        # a fetch that waits to be tried again is cancelled there, and its cancellation comes out here, before the
+        # consumer has closed its connections
+        with suppress(asyncio.CancelledError, *TROUBLE):
             await consumer.stop()
-            await admin.close()
+    finally:
+        await client.close()
+        await admin.close()
 
 
 def protection(security: KafkaSecurity | None) -> dict[str, object]:

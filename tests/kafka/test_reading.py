@@ -9,7 +9,7 @@ import pytest
 import penstock as ps
 from tests.databases import rows
 from tests.kafka.watcher import Event, Seen, encoded, events_of, graph_of, opened, reading, until
-from tests.kafka_client import Sent, add_partitions, committed, create_topic, delete_before, produce
+from tests.kafka_client import Sent, add_partitions, committed, create_topic, delete_before, new_topic_name, produce
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 
@@ -257,8 +257,6 @@ async def test_several_topics_are_one_source(brokers: str, store: str) -> None:
 
 
 async def test_a_topic_that_is_not_there_is_told_and_read_when_it_is(real_brokers: str, store: str) -> None:
-    from tests.kafka_client import new_topic_name
-
     topic = new_topic_name()
     async with reading(ps.Kafka(topic, brokers=real_brokers), store) as (app, seen):
         await until(lambda: app.statistics().accumulators["events"].health == "disconnected")

@@ -1,0 +1,192 @@
+"""Brokers that are away, that die, that do not answer, and apps that have no room."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+import penstock as ps
+from penstock.accumulators.kafka.client import Client
+from penstock.accumulators.kafka.places import Place
+from penstock.accumulators.kafka.settings import Settings
+from penstock.accumulators.kafka.watching import Watch
+from penstock.testing.bench import workbench
+from tests.kafka.watcher import Event, Seen, encoded, events_of, graph_of, opened, reading, until
+from tests.kafka_broker import broker
+from tests.kafka_client import Sent, create_topic, new_topic_name, produce
+from tests.kafka_server import KafkaServer
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def server(real_brokers: str) -> Iterator[KafkaServer]:
+    """Return the broker that all tests share, to be killed; it runs again for the next test."""
+    shared = broker()
+    if not isinstance(shared, KafkaServer):
+        pytest.skip("needs a broker of our own, which may be killed")
+
+    yield shared
+    if not shared.running:
+        shared.start()
+
+
+def health(app: ps.App) -> str:
+    return app.statistics().accumulators["events"].health
+
+
+async def test_a_broker_that_is_away_at_the_start_is_told_and_found_when_it_comes(
+    server: KafkaServer, store: str
+) -> None:
+    topic = new_topic_name()
+    source = ps.Kafka(topic, brokers=server.brokers)
+    await anyio.to_thread.run_sync(server.kill)
+    async with reading(source, store) as (app, seen):
+        await until(lambda: health(app) == "disconnected")
+        (part,) = [part for part in app.health().parts if part.kind == "source"]
+        assert (part.name, part.state, app.health().status) == ("events", "disconnected", "degraded")
+        assert "Unable to bootstrap" in (part.error or "")
+        assert part.next_retry_at is not None
+
+        await anyio.to_thread.run_sync(server.start)
+        await create_topic(server.brokers, name=topic)
+        await produce(server.brokers, topic, encoded(1, 2))
+        assert await seen.wait_ids(2) == [1, 2]
+        await until(lambda: app.health().status == "live")
+        assert app.statistics().accumulators["events"].error is None
+
+
+async def test_scenario_52_a_broker_that_is_killed_and_comes_again_loses_and_repeats_nothing(
+    server: KafkaServer, store: str
+) -> None:
+    topic = await create_topic(server.brokers, 2)
+    await produce(server.brokers, topic, [Sent(value, partition=n % 2) for n, value in enumerate(encoded(*range(500)))])
+    async with reading(ps.Kafka(topic, brokers=server.brokers, look_every=0.2), store) as (app, seen):
+        await seen.wait(500)
+        await anyio.to_thread.run_sync(server.kill)
+        await until(lambda: health(app) == "disconnected")
+        await anyio.to_thread.run_sync(server.start)
+        await produce(
+            server.brokers, topic, [Sent(value, partition=n % 2) for n, value in enumerate(encoded(*range(500, 1000)))]
+        )
+        found = await seen.wait_ids(1000)
+        await until(lambda: health(app) == "live")
+        assert sorted(found) == list(range(1000))
+        assert app.statistics().accumulators["events"].lag is not None
+
+
+# -- no room -----------------------------------------------------------------------------------------------
+
+
+async def test_a_function_that_waits_holds_its_partitions_back_and_gets_everything(
+    real_brokers: str, store: str
+) -> None:
+    topic = await create_topic(real_brokers, 2)
+    values = encoded(*range(3000))
+    await produce(real_brokers, topic, [Sent(value, partition=n % 2) for n, value in enumerate(values)])
+    seen, gate = Seen(), anyio.Event()
+
+    @ps.stream_accumulator(ps.Kafka(topic, brokers=real_brokers, look_every=0.1, stall_after=0.3), capacity=10)
+    async def events(event: Event) -> Event:
+        await gate.wait()
+        return event
+
+    async with opened([graph_of(events, seen)], store) as app:
+        await until(lambda: app.statistics().accumulators["events"].events >= 10)
+        await until(lambda: app.statistics().accumulators["events"].lag == 3000)  # the batch in hand counts to its end
+        await anyio.sleep(0.5)  # noqa: TID251 - longer than `stall_after`: waiting for room is no stall
+        assert (app.statistics().accumulators["events"].events, health(app)) == (10, "live")
+        gate.set()
+        assert sorted(await seen.wait_ids(3000)) == list(range(3000))
+
+
+async def test_an_outbox_that_is_full_holds_the_source_back_and_loses_nothing(real_brokers: str, store: str) -> None:
+    topic = await create_topic(real_brokers)
+    await produce(real_brokers, topic, encoded(*range(2000)))
+    book = ps.Workflow("book", input=Event)
+
+    @book.task
+    def enter(id: int) -> dict[str, int]:  # noqa: A002 - the field
+        return {"entered": id}
+
+    events = events_of(ps.Kafka(topic, brokers=real_brokers))
+    graph = ps.ComputationGraph("starts", reactor=ps.Reactor("on events", [events]))
+
+    @graph.node(starts=book)
+    def start(events: Event) -> Event:
+        return events
+
+    async with opened([graph], store, outbox_limit=5) as app:
+        await until(lambda: app.statistics().accumulators["events"].events == 2000)
+        await app.wait_idle()
+        found = [run async for run in app.runs(workflow=book, status="completed")]
+        assert sorted(run.input["id"] for run in found) == list(range(2000))
+
+
+# -- the watch ---------------------------------------------------------------------------------------------
+
+
+class Answers(Client):
+    """What a watch asks, answered without brokers: it decides, and connects to nobody."""
+
+    def __init__(self, *, end: int, position: int) -> None:
+        self.end, self.position = end, position
+
+    async def partitions(self, topics: object) -> set[Place]:
+        return {("t", 0)}
+
+    async def ends(self, places: object) -> dict[Place, int]:
+        return {("t", 0): self.end}
+
+    async def positions(self) -> dict[Place, int]:
+        return {("t", 0): self.position}
+
+
+class Reading:
+    """How far reading is."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[Place, int] = {("t", 0): 0}
+        self.found: set[Place] = set()
+        self.taken, self.waiting, self.held = 0, 0, False
+
+
+SETTINGS = Settings(
+    topics=("t",),
+    pattern=None,
+    brokers="",
+    start="earliest",
+    on_missing="error",
+    group=None,
+    look_every=0.01,
+    stall_after=0.05,
+    options={},
+)
+
+
+async def test_a_connection_that_gives_nothing_although_there_is_something_is_given_up() -> None:
+    async with workbench(10.0) as bench:
+        intake = bench.intake()
+        watch = Watch(SETTINGS, Answers(end=7, position=3), intake, Reading())
+        with pytest.raises(ps.SourceUnavailable, match="4 records wait, and none has come for"):
+            await watch.run()
+
+    assert {lag for lag, _ in intake.reports} == {4}
+
+
+@pytest.mark.parametrize(("end", "held"), [(3, False), (7, True)])
+async def test_a_connection_is_kept_when_there_is_nothing_or_no_room(end: int, held: bool) -> None:
+    async with workbench(10.0) as bench:
+        intake = bench.intake()
+        reading = Reading()
+        reading.held = held
+        with anyio.move_on_after(0.3):
+            await Watch(SETTINGS, Answers(end=end, position=3), intake, reading).run()
+
+    assert len(intake.reports) > 3
