@@ -61,7 +61,7 @@ class Kafka:
 
     #: A broker may be away for long: it is looked for again and again, but not in every moment.
     restart: RestartPolicy = RestartPolicy(
-        initial_delay=0.5, maximum_delay=10.0, open_after=1_000_000, healthy_after=10.0
+        initial_delay=0.5, maximum_delay=5.0, open_after=1_000_000, healthy_after=10.0
     )
 
     def __init__(
