@@ -6,6 +6,7 @@
 #   make lint      ruff
 #   make types     mypy, pyright, and the types of the wheel
 #   make docs      the pages, into build/docs
+#   make kafka     a Kafka broker to play with, until Ctrl-C; ARGS="--port 9093" (needs Java 17 and, once, Maven)
 #   make bench     the benchmarks
 #   make chaos     the long crash tests
 #   make clean     remove what was built, but not .venv
@@ -21,7 +22,7 @@ BENCHMARKS = $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 TYPED = $(wildcard tests/typing/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage check lint types types-mypy types-pyright types-wheel bench docs chaos clean
+.PHONY: help venv demo test coverage check lint types types-mypy types-pyright types-wheel bench docs chaos kafka clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +84,10 @@ types-wheel: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build -W -n --keep-going -q -d build/doctrees docs build/docs
+
+# The broker of the tests, in a temporary folder that is removed at the end.
+kafka: $(INSTALLED)
+	@$(BIN)/python -m scripts.kafka $(ARGS)
 
 # Every file of benchmarks/ that does not begin with "_" is one benchmark.
 bench: $(INSTALLED)

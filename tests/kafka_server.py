@@ -72,10 +72,16 @@ class KafkaServer:
         process: The running broker.
     """
 
-    def __init__(self, **settings: str) -> None:
-        """Prepare a broker; ``settings`` come after ``PROPERTIES``, with ``_`` for ``.``."""
+    def __init__(self, port: int | None = None, **settings: str) -> None:
+        """Prepare a broker, on a free port unless one is given.
+
+        Args:
+            port: The port.
+            settings: Properties that come after ``PROPERTIES``, with ``_`` for ``.``.
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
-        self.port, controller = free_ports(2)
+        free, controller = free_ports(2)
+        self.port = port or free
         self.process: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
         properties = PROPERTIES | {
