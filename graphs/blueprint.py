@@ -23,6 +23,8 @@ class Blueprint(msgspec.Struct, frozen=True):
     #: Where the inputs come from: a reactor, or what was declared.
     given: Reactor | Mapping[str, Input]
     declarations: tuple[Declaration, ...]
+    #: Whether each node gets copies of what it takes.
+    copies: bool = False
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -55,7 +57,7 @@ class Blueprint(msgspec.Struct, frozen=True):
                 nodes[declaration.name] = unread(declaration)
 
         origin = f"inputs of reactor {self.given.name!r}" if isinstance(self.given, Reactor) else "declared inputs"
-        return Topology(self.graph, origin, self.inputs, nodes, whole=not problems), problems
+        return Topology(self.graph, origin, self.inputs, nodes, copies=self.copies, whole=not problems), problems
 
     def plan(self) -> Plan:
         """Return the plan of a graph that was found to have no problems."""

@@ -4,9 +4,11 @@ The compiled code keeps no books. Which node failed, and with what, is read afte
 and the variables of the frame.
 """
 
+import copy
 import functools
 import hashlib
 import linecache
+import reprlib
 import traceback
 import types
 from asyncio import Event
@@ -17,19 +19,28 @@ import msgspec
 
 from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.emit import Script, emit
+from penstock.graphs.node import Declaration
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
 from penstock.graphs.routes import ABSENT, NO_VALUE, Route
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Emit, Emittable, Start, Startable
-from penstock.runtime.errors import InvariantError, NodeFailed
+from penstock.runtime.errors import InvariantError, NodeFailed, NodeTimedOut, TimedOut
+from penstock.runtime.executors import Executors
+from penstock.runtime.foreign import storable
 from penstock.runtime.together import together
 
 #: The mark of an input without a value in compiled code.
 ABSENT_VALUE = object()
+#: Shows values in errors: the beginning of each, and of what is in it.
+BRIEF = reprlib.Repr()
+BRIEF.maxstring = BRIEF.maxother = 120
+#: Characters that all of them may have.
+LONGEST_INPUTS = 600
 #: What compiled code may use besides what is its graph's own.
 SHARED: dict[str, object] = {
     "__absent": ABSENT_VALUE,
+    "__copy": copy.deepcopy,
     "__effect": NodeEffect,
     "__Event": Event,
     "__together": together,
@@ -105,16 +116,26 @@ def shape_of(script: Script) -> Shape:
     return Shape(script=script, file=file, code=code, names=names)
 
 
+def placed(declaration: Declaration, executors: Executors | None) -> Callable[..., object]:
+    """Return what to call for a node: its function, or what takes it to where it runs."""
+    executor, timeout = declaration.executor, declaration.timeout
+    if executors is None or (executor is None and timeout is None):
+        return declaration.fn
+
+    return executors.bind(declaration.fn, executor=executor, timeout=timeout)
+
+
 class Compiled:
     """A graph as a function.
 
     Attributes:
         is_async: Whether ``acall`` is to be used instead of ``call``: both are the one function under its two types.
+        leaves: Whether nodes run elsewhere than on the loop, or within a time: then it needs executors.
         call: Traverses at once. Raises ``NodeFailed`` when a node does, whose exception is the cause.
         acall: Traverses, waiting where a node waits.
     """
 
-    def __init__(self, blueprint: Blueprint, template: Template) -> None:
+    def __init__(self, blueprint: Blueprint, template: Template, executors: Executors | None = None) -> None:
         """Give a template the functions of a graph.
 
         The plan is not kept, since it is several times the size of what is made of it. In the rare case that something
@@ -125,8 +146,10 @@ class Compiled:
         self._plan_again = blueprint.plan
         self._shape = shape
         self.is_async: bool = template.is_async
+        self.leaves: bool = any(each.executor or each.timeout for each in blueprint.declarations)
         nodes = {declaration.name: declaration for declaration in blueprint.declarations}
-        names = {name: nodes[node].fn for name, node in template.functions.items()} | template.constants
+        names: dict[str, object] = {name: placed(nodes[node], executors) for name, node in template.functions.items()}
+        names |= template.constants
         names |= {name: prepare_of(nodes[node].starts) for name, node in template.starts.items()}
         names |= {name: emission_of(nodes[node].emits, blueprint.given) for name, node in template.emits.items()}
         names |= {"__blame": self._blame, "__paths": Paths(self._plan_again), "__result": GraphResult}
@@ -157,7 +180,9 @@ class Compiled:
             if frame.f_code.co_filename == self._shape.file and line in self._shape.script.owners:
                 node = self._shape.script.owners[line]
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                return NodeFailed(self._graph, node, reason, self._inputs(node, frame.f_locals))
+                inputs = self._inputs(node, frame.f_locals)
+                kind = NodeTimedOut if isinstance(error, TimedOut) else NodeFailed
+                return kind(self._graph, node, reason, inputs, shown(inputs))
 
         return InvariantError(f"graph {self._graph!r} failed outside of its nodes: {error!r}")
 
@@ -168,6 +193,12 @@ class Compiled:
 
         absent = {argument.parameter: argument.absent for argument, _ in self._plan_again().steps[node].edges}
         return {name: absent[name] if value is ABSENT_VALUE else value for name, value in values.items()}
+
+
+def shown(inputs: Mapping[str, object]) -> str:
+    """Return what a node was called with as text that is not long, whatever the values are."""
+    text = ", ".join(f"{name}={storable(BRIEF.repr(value))}" for name, value in inputs.items())
+    return text if len(text) <= LONGEST_INPUTS else f"{text[:LONGEST_INPUTS]}…"
 
 
 def _read(variables: Mapping[str, object], name: str) -> object:

@@ -203,7 +203,9 @@ class _Emitter:
         self.source.functions[function] = node.name
         self.source.variables[node.name] = {}
         arguments = ", ".join(self._parameter(depth, step, edges) for edges in parameters(step.edges))
-        call = f"{'await ' if node.is_async else ''}{function}({arguments})"
+        call = (
+            f"{'await ' if node.is_async else ''}{function}({arguments}){f'  # {node.manner}' if node.manner else ''}"
+        )
         self.source.add(depth, f"{variable} = {call}", node.name)
         if node.name in self.plan.routers:
             self.source.add(depth, f"{self._mark(node.name)} = {self._dispatch(node.name)}", node.name)
@@ -248,7 +250,10 @@ class _Emitter:
             self.source.variables[step.node.name][first.parameter] = value
             value = self._or_fallback(step, first, value)
 
-        return f"{first.parameter}={value}" if first.by_keyword else f"({value})" if " " in value else value
+        if self.plan.copies:
+            value = f"__copy({value})"
+
+        return f"{first.parameter}={value}" if first.by_keyword else f"({value})" if " if " in value else value
 
     def _value(self, argument: Argument) -> str:
         variable = self.variable[argument.source]

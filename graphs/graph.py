@@ -22,8 +22,11 @@ from penstock.graphs.sources import Wish, wish_of
 from penstock.graphs.templates import TEMPLATES
 from penstock.graphs.topology import Topology
 from penstock.reactors.reactor import Reactor
+from penstock.runtime import durations
+from penstock.runtime.durations import Duration
 from penstock.runtime.effects import Emittable, Startable
 from penstock.runtime.errors import DefinitionError, GraphError, InvariantError
+from penstock.runtime.executors import Executor, Executors, alone
 from penstock.runtime.texts import name_problem
 
 F = TypeVar("F", bound=NodeFunction)
@@ -37,10 +40,15 @@ class ComputationGraph:
         reactor: Whose firings run it. Its inputs are the reactor's accumulators; each may be absent.
         inputs: The declared inputs of a graph without reactor: a struct, dataclass or TypedDict class, or types by
             name. All are required but those with a default, with ``NotRequired``, or (types by name) with ``| None``.
+        copy_inputs: Give each node deep copies of what it takes: it may change them, and nobody else sees it.
+        commit_snapshot: Commit the inputs of a firing before the graph runs: a run that the process did not survive is
+            repeated with the same firing id and the same inputs. For outside systems that tell repeats by the id; it
+            costs a commit for each firing.
 
     A node's parameters name its inputs: inputs of the graph, or other nodes. The types are checked where both ends have
     one: a parameter without annotation accepts every variant, and what a node without one returns fits every parameter.
-    Values are passed by reference and must not be changed; return types are not looked at, except for those of routers.
+    Values are passed by reference and must not be changed, unless ``copy_inputs`` is on. Returned values are not looked
+    at, except for those of routers.
 
     A node that returns a union is a router when a consumer accepts only some of its members: then each member must be
     consumed or end in ``terminals=``. Nodes of a branch that is not taken are *skipped*, and so is all that needs them.
@@ -48,9 +56,19 @@ class ComputationGraph:
     neither is what needs it: a node that did not run never stands as None. None itself is a value, and a variant.
     """
 
-    def __init__(self, name: str, *, reactor: Reactor | None = None, inputs: Declared | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        reactor: Reactor | None = None,
+        inputs: Declared | None = None,
+        copy_inputs: bool = False,
+        commit_snapshot: bool = False,
+    ) -> None:
         self.name = name
         self.reactor = reactor
+        self.copy_inputs = copy_inputs
+        self.commit_snapshot = commit_snapshot
         self._given: Reactor | Mapping[str, Input] = {}
         self._problems: list[str] = []
         self._declarations: dict[str, Declaration] = {}
@@ -99,6 +117,8 @@ class ComputationGraph:
         starts: Startable | None = None,
         emits: Emittable | None = None,
         terminals: Sequence[object] = (),
+        executor: Executor | None = None,
+        timeout: Duration | None = None,
     ) -> Callable[[F], F]: ...
 
     def node(
@@ -111,6 +131,8 @@ class ComputationGraph:
         starts: Startable | None = None,
         emits: Emittable | None = None,
         terminals: Sequence[object] = (),
+        executor: Executor | None = None,
+        timeout: Duration | None = None,
     ) -> F | Callable[[F], F]:
         """Make a function a node of this graph, and return it unchanged.
 
@@ -127,7 +149,12 @@ class ComputationGraph:
                 nothing. Reactors that join it fire afterwards, but not the graph's own (see ``state_accumulator``).
             terminals: Variants of a router's union at which the path ends: they are outputs. ``(None,)`` for None,
                 ``("wait",)`` for that variant of a ``Route``.
+            executor: Where a ``def`` runs that must not run on the loop: ``"thread"`` when it blocks, ``"process"``
+                when it computes (it has to be importable, and what it takes and gives to be picklable).
+            timeout: How long it may take, in seconds or as text such as ``"5s"``; then the node has failed. A function
+                in a thread cannot be stopped: it keeps its thread. One in a process is killed.
         """
+        length = None if timeout is None else self._seconds(timeout)
 
         def declare(function: F, frames: int = 2) -> F:
             self._declare(
@@ -137,6 +164,8 @@ class ComputationGraph:
                     wishes=self._wishes(inputs) if inputs else NOTHING,
                     starts=starts,
                     emits=emits,
+                    executor=executor,
+                    timeout=length,
                     terminals=tuple(terminals),
                     localns=captured(function, frames),
                 )
@@ -156,6 +185,13 @@ class ComputationGraph:
         else:
             self._declarations[declaration.name] = declaration
             self._template = self._plan = self._compiled = None
+
+    def _seconds(self, timeout: Duration) -> float | None:
+        try:
+            return durations.seconds(timeout, name=f"graph {self.name!r}: timeout=")
+        except DefinitionError as error:
+            self._problems += error.problems
+            return None
 
     def _wishes(self, inputs: Mapping[str, object]) -> Mapping[str, Wish]:
         """Return what parameters take, by name: graphs of one likeness differ in their functions alone."""
@@ -212,7 +248,7 @@ class ComputationGraph:
 
     @property
     def _blueprint(self) -> Blueprint:
-        return Blueprint(self.name, self._given, tuple(self._declarations.values()))
+        return Blueprint(self.name, self._given, tuple(self._declarations.values()), self.copy_inputs)
 
     @property
     def _topology(self) -> Topology:
@@ -275,15 +311,26 @@ class ComputationGraph:
             DefinitionError: The graph has problems.
         """
         if self._compiled is None:
-            problems = self._examine()
-            if problems:
-                raise DefinitionError(*problems)
-
-            self._compiled = self._compile()
+            self._compiled = self.compile()
 
         return self._compiled
 
-    def _compile(self) -> Compiled:
+    def compile(self, executors: Executors | None = None) -> Compiled:
+        """Return the graph as a function that belongs to the caller, who may count what it does.
+
+        Args:
+            executors: Where nodes run that do not run on the loop.
+
+        Raises:
+            DefinitionError: The graph has problems.
+        """
+        problems = self._examine()
+        if problems:
+            raise DefinitionError(*problems)
+
+        return self._compile(executors)
+
+    def _compile(self, executors: Executors | None) -> Compiled:
         """Compile what was planned, unless a graph just like this one was compiled before."""
         blueprint = self._blueprint
         if self._plan is not None:
@@ -294,7 +341,7 @@ class ComputationGraph:
         if self._template is None:
             raise InvariantError(f"graph {self.name!r} has neither problems nor a plan")
 
-        return Compiled(blueprint, self._template)
+        return Compiled(blueprint, self._template, executors)
 
     async def run(self, /, **inputs: object) -> GraphResult:
         """Run the graph once, alone. Effects are returned, not carried out.
@@ -307,10 +354,30 @@ class ComputationGraph:
             DefinitionError: The graph has problems.
             DecodeError: An input does not fit, is missing, or is none of the graph's.
             NodeFailed: A node raised; its exception is chained.
+            NodeTimedOut: A node took longer than its ``timeout=``.
+        """
+        return await self.traverse(inputs)
+
+    async def traverse(self, inputs: Mapping[str, object], executors: Executors | None = None) -> GraphResult:
+        """Run the graph once, as ``run`` does, for a caller who has executors.
+
+        Args:
+            inputs: By name.
+            executors: Where nodes run that do not run on the loop; some of its own when there are none.
         """
         compiled = self.compiled
         values = self._convert(inputs)
-        return await compiled.acall(values) if compiled.is_async else compiled.call(values)
+        if not compiled.is_async:
+            return compiled.call(values)
+
+        if not compiled.leaves:
+            return await compiled.acall(values)
+
+        if executors is not None:
+            return await self.compile(executors).acall(values)
+
+        async with alone() as own:
+            return await self.compile(own).acall(values)
 
     def run_sync(self, /, **inputs: object) -> GraphResult:
         """Run a graph whose nodes are all ``def``, as ``run`` does.

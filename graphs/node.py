@@ -14,8 +14,11 @@ import msgspec
 from penstock.graphs.sources import Wish, wish_of
 from penstock.graphs.types import ANYTHING, accepts, takes_none, union_type
 from penstock.runtime.calls import EMPTY, Function, Parameter, caller_locals, describe_type
+from penstock.runtime.durations import written
 from penstock.runtime.effects import Emittable, Startable
 from penstock.runtime.errors import DefinitionError
+from penstock.runtime.executors import EXECUTORS, Executor
+from penstock.runtime.processes import importable
 
 #: Shared, so that a thousand graphs do not keep a thousand empty mappings.
 NOTHING: Mapping[str, Never] = MappingProxyType({})
@@ -67,6 +70,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     fn: NodeFunction
+    #: Whether the graph waits for it.
     is_async: bool
     arguments: tuple[Argument, ...]
     #: ``Any`` without an annotation.
@@ -77,6 +81,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     emits: Emittable | None = None
     #: Members of its union at which the path ends.
     terminals: tuple[object, ...] = ()
+    #: Where it runs, if not on the loop.
+    executor: Executor | None = None
+    #: Seconds that it may take.
+    timeout: float | None = None
+
+    @property
+    def manner(self) -> str:
+        """How it runs, in words; empty for what runs on the loop as long as it likes."""
+        place = {"thread": "in a thread", "process": "in a process"}.get(self.executor or "", "")
+        limit = "" if self.timeout is None else f"at most {written(self.timeout)}"
+        return ", ".join(part for part in (place, limit) if part)
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +106,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     terminals: tuple[object, ...]
     #: Local names that its annotations use.
     localns: Mapping[str, object]
+    executor: Executor | None = None
+    timeout: float | None = None
 
     def replaces(self, other: "Declaration") -> bool:
         """Tell whether this is the other one, declared again by a notebook cell or script that was run again."""
@@ -114,7 +131,11 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             DefinitionError: It cannot be a node; the problems do not name the graph.
         """
         function = Function[object].of(self.fn, localns=self.localns)
-        problems = [*name_problems(self.name), *self._unknown_parameters(function)]
+        problems = [
+            *name_problems(self.name),
+            *self._unknown_parameters(function),
+            *self._executor_problems(is_async=function.is_async),
+        ]
         arguments: list[Argument] = []
         for parameter in function.parameters.values():
             wish = self._wish(parameter)
@@ -130,12 +151,14 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         return Node(
             name=self.name,
             fn=self.fn,
-            is_async=function.is_async,
+            is_async=function.is_async or self.executor is not None,
             arguments=tuple(arguments),
             returns=ANYTHING if function.returns is EMPTY else function.returns,
             starts=self.starts,
             emits=self.emits,
             terminals=self.terminals,
+            executor=self.executor,
+            timeout=self.timeout,
         )
 
     def _wish(self, parameter: Parameter) -> Wish:
@@ -145,6 +168,24 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
             return parameter.default if isinstance(parameter.default, Wish) else wish_of(parameter.name)
 
         return declared
+
+    def _executor_problems(self, *, is_async: bool) -> list[str]:
+        """Return why it cannot run where it is said to."""
+        where, executor = f"node {self.name!r}", self.executor
+        if executor is None:
+            if self.timeout is None or is_async:
+                return []
+
+            return [f"{where}: timeout= cannot interrupt a `def` on the loop: make it `async def`, or add executor=…"]
+
+        if executor not in EXECUTORS:
+            return [f"{where}: executor={executor!r} is none of {', '.join(map(repr, EXECUTORS))}"]
+
+        if is_async:
+            return [f"{where}: an `async def` runs on the loop: leave executor={executor!r} out, or make it `def`"]
+
+        reason = importable(self.fn) if executor == "process" else None
+        return [] if reason is None else [f"{where}: executor='process' needs an importable function, and {reason}"]
 
     def _unknown_parameters(self, function: Function[object]) -> list[str]:
         parameters = ", ".join(function.parameters) or "none"

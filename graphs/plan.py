@@ -47,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sections: tuple[Section, ...]
     #: Inputs on whose presence it depends what runs.
     gates: tuple[str, ...]
+    #: Whether each node gets copies of what it takes.
+    copies: bool
 
     @property
     def is_async(self) -> bool:
@@ -173,6 +175,7 @@ def plan(topology: Topology, steps: Mapping[str, Step]) -> Plan:
         outputs=dict(outputs(topology, steps)),
         sections=tuple(arrange(producers, asyncs)),
         gates=tuple(name for name in topology.inputs if name in present),
+        copies=topology.copies,
     )
 
 

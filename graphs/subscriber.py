@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from penstock.graphs.compile import Compiled
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.result import GraphResult, NodeEffect
 from penstock.reactors.firing import Firing, Outcome
 from penstock.runtime.effects import Emit, Recorded
+from penstock.runtime.executors import Executors
 
 
 class GraphSubscriber:
@@ -15,13 +17,18 @@ class GraphSubscriber:
         name: Name of the graph.
         is_async: Whether a node waits; then ``arun`` is called.
 
+    Args:
+        graph: What it runs; compiled for this subscriber alone.
+        executors: Where nodes run that do not run on the loop.
+
     Raises:
         DefinitionError: The graph has problems.
     """
 
-    def __init__(self, graph: ComputationGraph) -> None:
+    def __init__(self, graph: ComputationGraph, executors: Executors | None = None) -> None:
         self.name: str = graph.name
-        compiled = graph.compiled
+        self.compiled: Compiled = graph.compile(executors)
+        compiled = self.compiled
         self.is_async: bool = compiled.is_async
         self._call = compiled.call
         self._acall = compiled.acall

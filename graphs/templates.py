@@ -48,7 +48,7 @@ def likeness_of(blueprint: Blueprint) -> Hashable | None:
         given = tuple((each.name, each.type, each.always) for each in blueprint.given.values())
 
     rows = [_likeness_of(declaration) for declaration in blueprint.declarations]
-    likeness = None if None in rows else (given, *rows)
+    likeness = None if None in rows else (given, blueprint.copies, *rows)
     try:
         hash(likeness)
     except TypeError:  # a type that cannot be hashed
@@ -82,6 +82,8 @@ def _likeness_of(declaration: Declaration) -> Hashable | None:
         tuple(declaration.wishes.items()),
         declaration.terminals,
         declaration.starts is not None,
+        declaration.executor,
+        declaration.timeout,
     )
 
 

@@ -17,17 +17,26 @@ class Topology:
         origin: Where the inputs come from, in words.
         inputs: By name.
         nodes: By name, in declared order.
+        copies: Whether each node gets copies of what it takes.
         whole: Whether every node could be read; otherwise edges are missing.
         consumers: Who takes a value, by the value's name; only names that exist.
     """
 
     def __init__(
-        self, graph: str, origin: str, inputs: Mapping[str, Input], nodes: Mapping[str, Node], *, whole: bool = True
+        self,
+        graph: str,
+        origin: str,
+        inputs: Mapping[str, Input],
+        nodes: Mapping[str, Node],
+        *,
+        copies: bool = False,
+        whole: bool = True,
     ) -> None:
         self.graph = graph
         self.origin = origin
         self.inputs = inputs
         self.nodes = nodes
+        self.copies = copies
         self.whole = whole
         self.consumers: dict[str, list[tuple[Node, Argument]]] = {name: [] for name in (*inputs, *nodes)}
         for node in nodes.values():

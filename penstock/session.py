@@ -29,9 +29,11 @@ from penstock.reactors.reactor import Reactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.config import Config
 from penstock.runtime.errors import PartFailed, PenstockError, StoreError
+from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import value_text
 from penstock.runtime.metrics import Metrics
 from penstock.runtime.observe import Fact, FunctionsLeft, Observer
+from penstock.runtime.processes import Processes
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
@@ -73,6 +75,11 @@ class Session:
         self._observers: list[Observer] = [self._metrics, observer]
         self.scheduler: Scheduler = Scheduler(clock, on_error=partial(self._broken, "the callback of a timer"))
         self.threads: Threads = Threads("tasks", config.threads, activity=clock.activity, inline=deterministic)
+        self.executors: Executors = Executors(
+            Threads("nodes", config.threads, activity=clock.activity, inline=deterministic),
+            Processes("node-processes", activity=clock.activity, inline=deterministic),
+            self.scheduler,
+        )
         self.domains: dict[str, Domain] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
         self.reactors: dict[str, LiveReactor] = {}
@@ -130,6 +137,7 @@ class Session:
             self.scheduler,
             self.threads,
             self.tell,
+            executors=self.executors,
             max_concurrent_tasks=self.config.max_concurrent_tasks,
             on_error=partial(self._broken, "a task of ours"),
         )
@@ -172,7 +180,7 @@ class Session:
 
         for graph in self.wiring.graphs.values():
             if graph.reactor is not None:
-                self.reactors[graph.reactor.name].subscribe(GraphSubscriber(graph))
+                self.reactors[graph.reactor.name].subscribe(GraphSubscriber(graph, self.executors))
 
         for domain in self.domains.values():
             await domain.open()
@@ -222,8 +230,10 @@ class Session:
         return 0.0 if self._failure or not self._started else max(0.0, deadline - self._clock.monotonic())
 
     async def _close_threads(self) -> None:
-        """End the pool; a function that does not return cannot be stopped, only named."""
+        """End the pools; a function in a thread that does not return cannot be stopped, only named."""
+        await self.executors.processes.close(self.scheduler.sleep(STUCK_AFTER))
         left = await self.threads.close(self.scheduler.sleep(STUCK_AFTER))
+        left += await self.executors.threads.close(self.scheduler.sleep(STUCK_AFTER))
         if left:
             self.tell(FunctionsLeft(functions=left))
 
@@ -347,6 +357,8 @@ class Session:
             store=self.store.statistics(),
             scheduler=self.scheduler.statistics(),
             threads=self.threads.statistics(),
+            node_threads=self.executors.threads.statistics(),
+            node_processes=self.executors.processes.statistics(),
         )
 
     def metrics(self) -> str:

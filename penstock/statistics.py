@@ -24,7 +24,11 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     worker: WorkerStatistics
     store: WriterStatistics
     scheduler: SchedulerStatistics
+    #: Where tasks and polls run …
     threads: ThreadsStatistics
+    #: … and nodes of graphs with ``executor="thread"`` or ``"process"``.
+    node_threads: ThreadsStatistics
+    node_processes: ThreadsStatistics
 
 
 def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iterator[Sample]:
@@ -44,7 +48,8 @@ def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iter
     yield from worker_samples(statistics.worker)
     yield from store_samples(statistics.store)
     yield from scheduler_samples(statistics.scheduler)
-    yield from threads_samples(statistics.threads)
+    for pool in (statistics.threads, statistics.node_threads, statistics.node_processes):
+        yield from threads_samples(pool)
 
 
 def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterator[Sample]:

@@ -27,6 +27,10 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  └─ LeaseLost
     ├─ GraphError
     │  └─ NodeFailed
+    │     └─ NodeTimedOut
+    ├─ ExecutorError
+    │  └─ ProcessDied
+    ├─ TimedOut
     ├─ RunError
     │  ├─ InputError
     │  ├─ RunFailed
@@ -295,15 +299,44 @@ class NodeFailed(GraphError):
     Attributes:
         graph: Name of the computation graph.
         node: Name of the node.
+        reason: The class of the error and its sentence.
         inputs: The arguments the node was called with, by parameter name.
     """
 
-    def __init__(self, graph: str, node: str, reason: str, inputs: dict[str, object]) -> None:
-        super().__init__(f"node {node!r} of graph {graph!r} failed: {reason}")
+    def __init__(self, graph: str, node: str, reason: str, inputs: dict[str, object], shown: str = "") -> None:
+        called = f"; it was called with {shown}" if shown else ""
+        super().__init__(f"node {node!r} of graph {graph!r} failed: {reason}{called}")
         self.graph = graph
         self.node = node
         self.reason = reason
         self.inputs = inputs
+
+
+class NodeTimedOut(NodeFailed):
+    """A node took longer than its ``timeout=``."""
+
+    retryable = True
+
+
+class ExecutorError(PenstockError):
+    """A function could not be carried out in another process: what it takes or gives cannot be sent."""
+
+
+class ProcessDied(ExecutorError):
+    """The process that carried out a function ended before it answered."""
+
+    retryable = True
+
+    def __init__(self, pool: str, code: int | None) -> None:
+        super().__init__(f"a process of pool {pool!r} ended with exit code {code} before it answered")
+        self.pool = pool
+        self.code = code
+
+
+class TimedOut(PenstockError, TimeoutError):
+    """Something took longer than it may."""
+
+    retryable = True
 
 
 class RunError(PenstockError):

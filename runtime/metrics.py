@@ -17,7 +17,8 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_store_commit_seconds_total
 * kernel: penstock_functions_left_total penstock_timers_pending penstock_timers_fired_total penstock_timers_failed_total
   penstock_timer_ticks_missed_total penstock_timer_late_max_seconds penstock_threads penstock_thread_calls_running
-  penstock_thread_calls_waiting penstock_thread_calls_total penstock_thread_calls_abandoned_total
+  penstock_thread_calls_waiting penstock_thread_calls_overdue penstock_thread_calls_total
+  penstock_thread_calls_abandoned_total
   penstock_part_restarts_total penstock_circuit_state
 
 The buckets of all histograms are powers of four, from a microsecond to 17 minutes: the edges are exact, and two
@@ -132,6 +133,7 @@ METRICS = {
     "penstock_threads": gauge("Threads of a pool", "pool"),
     "penstock_thread_calls_running": gauge("Functions that run in a thread", "pool"),
     "penstock_thread_calls_waiting": gauge("Functions that wait for a thread", "pool"),
+    "penstock_thread_calls_overdue": gauge("Functions that still run although nobody waits for them", "pool"),
     "penstock_thread_calls_total": counter("Functions that ended in a thread", "pool"),
     "penstock_thread_calls_abandoned_total": counter("Functions whose caller was cancelled meanwhile", "pool"),
     "penstock_part_restarts_total": counter("Restarts of a supervised part after a crash", "part"),

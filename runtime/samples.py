@@ -41,6 +41,7 @@ def threads_samples(statistics: ThreadsStatistics) -> Iterator[Sample]:
     yield Sample(metric="penstock_thread_calls_running", value=statistics.running, labels=labels)
     yield Sample(metric="penstock_thread_calls_waiting", value=statistics.waiting, labels=labels)
     yield Sample(metric="penstock_thread_calls_total", value=statistics.finished, labels=labels)
+    yield Sample(metric="penstock_thread_calls_overdue", value=statistics.overdue, labels=labels)
     yield Sample(metric="penstock_thread_calls_abandoned_total", value=statistics.abandoned, labels=labels)
 
 

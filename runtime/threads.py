@@ -27,6 +27,8 @@ class ThreadsStatistics(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     #: Functions that run now.
     running: int
+    #: Functions among those for which nobody waits any more: their callers were cancelled, or their time was up.
+    overdue: int
     #: Functions that wait for a free thread.
     waiting: int
     #: Functions that ended, one way or the other, since the start.
@@ -137,6 +139,7 @@ class Threads:
             limit=self.limit,
             threads=len(self._threads),
             running=running,
+            overdue=sum(work.started and work.future.cancelled() for work in self._away),
             waiting=len(self._away) - running,
             finished=self._finished,
             abandoned=self._abandoned,

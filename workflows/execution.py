@@ -9,6 +9,7 @@ import msgspec
 
 from penstock.runtime.calls import describe_type
 from penstock.runtime.errors import TaskFailed
+from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import error_text, is_failure, storable
 from penstock.runtime.threads import Threads
 from penstock.workflows.binding import has_fields, values_for
@@ -60,11 +61,12 @@ def traceback_text(error: BaseException) -> str:
     return storable("".join(lines)[-TRACEBACK:])
 
 
-async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
+async def attempt(task: Task, text: str, threads: Threads, executors: Executors | None = None) -> Outcome:
     """Run a task once.
 
     Args:
         text: Its context as JSON text.
+        executors: Where nodes of the graph run that it invokes.
 
     Raises:
         asyncio.CancelledError: This coroutine's asyncio task was cancelled.
@@ -74,7 +76,7 @@ async def attempt(task: Task, text: str, threads: Threads) -> Outcome:
     try:
         context = await _body(task, Context.from_json(text), threads)
         if task.invokes is not None:
-            await _invoke(task, context)
+            await _invoke(task, context, executors)
 
         return _success(task, text, context)
     except BaseException as error:  # a task body is user code; even an exit is its end, not ours
@@ -143,11 +145,12 @@ def _accept(task: Task, context: Context, result: object) -> Context:
     return context
 
 
-async def _invoke(task: Task, context: Context) -> None:
+async def _invoke(task: Task, context: Context, executors: Executors | None) -> None:
     """Traverse the graph with keys of the context; its terminals become keys."""
     graph = task.invokes
     if graph is not None:
-        result = await graph.run(**{name: context[name] for name in graph.inputs if name in context})
+        inputs = {name: context[name] for name in graph.inputs if name in context}
+        result = await graph.traverse(inputs, executors)
         context.update(result.outputs)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 
 from penstock.runtime.clock import Clock
 from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
+from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import error_text, is_cancelled
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.rows import RunRow
@@ -62,6 +63,7 @@ class Owner:
         threads: Threads,
         tally: Tally,
         *,
+        executors: Executors | None,
         limit: int,
         on_error: Callable[[BaseException], None],
     ) -> None:
@@ -74,6 +76,7 @@ class Owner:
             limit,
             scheduler=scheduler,
             threads=threads,
+            executors=executors,
             tasks=Tasks(on_error),
             started=self._body_started,
             ended=self._body_ended,

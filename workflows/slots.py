@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
+from penstock.runtime.executors import Executors
 from penstock.runtime.scheduler import Scheduler, Timer
 from penstock.runtime.tasks import Tasks
 from penstock.runtime.threads import Threads
@@ -67,6 +68,7 @@ class Slots:
         *,
         scheduler: Scheduler,
         threads: Threads,
+        executors: Executors | None,
         tasks: Tasks,
         started: Callable[[Execution], None],
         ended: Callable[[Execution, Outcome | None], None],
@@ -77,7 +79,7 @@ class Slots:
         self.closed: bool = False
         self._scheduler = scheduler
         self._clock = scheduler.clock
-        self._threads = threads
+        self._threads, self._executors = threads, executors
         self._tasks = tasks
         self._started, self._ended, self._count, self._long = started, ended, count, long
         self._queue: deque[tuple[LiveRun, int]] = deque()
@@ -173,7 +175,7 @@ class Slots:
         except Exception as error:  # noqa: BLE001
             return Failure(error)
 
-        return await attempt(execution.definition, text, self._threads)
+        return await attempt(execution.definition, text, self._threads, self._executors)
 
     def _look(self) -> None:
         """Find what runs long; one timer for all bodies."""

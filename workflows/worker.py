@@ -9,6 +9,7 @@ from penstock.runtime import texts
 from penstock.runtime.clock import Clock
 from penstock.runtime.effects import Recorded
 from penstock.runtime.errors import AppError, DefinitionError
+from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import value_text
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
@@ -36,6 +37,7 @@ class Worker:
         threads: Where ``def`` tasks run.
         observer: Told what was committed.
         max_concurrent_tasks: How many tasks run at once.
+        executors: Where nodes of the graphs run that tasks invoke; pools of their own for each, when there are none.
         on_error: Told mistakes of ours in the background.
     """
 
@@ -46,6 +48,7 @@ class Worker:
         threads: Threads,
         observer: Observer = silent,
         *,
+        executors: Executors | None = None,
         max_concurrent_tasks: int = 64,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -55,7 +58,13 @@ class Worker:
         self._parked: dict[int, str] = {}
         self._tally: Tally = Tally(observer)
         self._owner: Owner = Owner(
-            store, scheduler, threads, self._tally, limit=max_concurrent_tasks, on_error=on_error or _report
+            store,
+            scheduler,
+            threads,
+            self._tally,
+            executors=executors,
+            limit=max_concurrent_tasks,
+            on_error=on_error or _report,
         )
 
     # -- definitions ---------------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ CATCHES_ALL = {
     "penstock/cli/loading.py": "importing the module of an app runs user code",
     "runtime/foreign.py": "printing what user code raised runs user code",
     "runtime/rx.py": "operators call user code, and not all of them catch what it raises",
+    "runtime/processes.py": "a process is a bridge: whatever a function raises, or its pickling, goes to who waits",
     "runtime/scheduler.py": "a callback that raises must not stop the timers of others",
     "runtime/store/sqlite_driver.py": "whatever a step raises goes into the program, which knows what it means",
     "runtime/store/postgres_lease.py": "whatever keeps the thread from connecting, the one who opens must be told",

@@ -2,15 +2,17 @@
 
 import asyncio
 import functools
+import threading
 import traceback
 from dataclasses import dataclass, field
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.sources import first_of, optional
 from penstock.runtime.effects import Start
 from penstock.runtime.errors import DecodeError, DefinitionError, GraphError, InputError, NodeFailed
 from tests.graphs.streams import Book, Hold, Rate, Trade, market, orderbook
@@ -181,6 +183,41 @@ def test_values_are_shared_by_reference() -> None:  # 18, as documented
     assert outputs["left"] is outputs["right"]
 
 
+def changing(*, copy_inputs: bool) -> ComputationGraph:
+    graph = ComputationGraph("changing", inputs={"a": list[int]}, copy_inputs=copy_inputs)
+
+    @graph.node
+    def entry(a: list[int]) -> list[int]:
+        a.append(1)
+        return a
+
+    @graph.node
+    def left(entry: list[int]) -> list[int]:
+        entry.append(2)
+        return entry
+
+    @graph.node(inputs={"values": first_of("entry"), "more": optional("left")})
+    def right(*, values: list[int], more: list[int] | None) -> list[int]:
+        return values
+
+    return graph
+
+
+def test_scenario_18_copies_keep_a_change_from_siblings_and_from_the_input() -> None:
+    value = [0]
+    assert changing(copy_inputs=True).run_sync(a=value).outputs == {"right": [0, 1]}
+    assert value == [0]
+    shared = changing(copy_inputs=False)
+    assert shared.run_sync(a=value).outputs == {"right": [0, 1, 2]}
+
+
+def test_what_cannot_be_copied_fails_the_node() -> None:
+    graph = ComputationGraph("g", inputs={"a": Any}, copy_inputs=True)
+    graph.node(name="take")(lambda a: a)
+    with pytest.raises(NodeFailed, match=r"node 'take'.*cannot pickle"):
+        graph.run_sync(a=threading.Lock())
+
+
 def test_single_node_is_a_graph() -> None:  # 30
     graph = of()
     graph.node(name="only")(lambda: 1)
@@ -336,7 +373,9 @@ def test_absent_input_is_told_as_the_node_saw_it() -> None:
     def broken(orderbook: Book | None, reference: Rate = Rate(1.0)) -> None:  # noqa: B008
         raise ValueError
 
-    with pytest.raises(NodeFailed, match=r"failed: ValueError$") as caught:
+    with pytest.raises(
+        NodeFailed, match=r"failed: ValueError; it was called with orderbook=None, reference=Rate\(mid=1\.0\)$"
+    ) as caught:
         graph.run_sync()
 
     assert caught.value.inputs == {"orderbook": None, "reference": Rate(1.0)}

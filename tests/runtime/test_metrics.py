@@ -212,7 +212,7 @@ async def test_samples_of_the_kernel_are_in_the_table() -> None:
     assert found["penstock_timer_late_max_seconds"] == 0.5
     assert found['penstock_threads{pool="t"}'] == 0
     assert found['penstock_channel_items{channel="c"}'] == 0
-    assert len(found) == 17
+    assert len(found) == 18
 
 
 def test_nothing_is_shared_between_two() -> None:
