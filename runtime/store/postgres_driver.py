@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
@@ -23,6 +24,7 @@ from penstock.runtime.store.engine import (
 from penstock.runtime.store.kinds import Kind, Role, Values
 from penstock.runtime.store.postgres_connections import Connection, application, connect, leave
 from penstock.runtime.store.postgres_errors import TROUBLE, translate
+from penstock.runtime.store.postgres_lease import NOW
 from penstock.runtime.store.postgres_statements import CHECKED, WHOLES, compile_kind, compile_whole
 from penstock.runtime.store.postgres_url import Options
 from penstock.runtime.store.run_kinds import ADD_COMMAND
@@ -49,7 +51,7 @@ class Driver:
     """Drives programs on the connection that writes; opens it again when it was lost."""
 
     def __init__(self, options: Options) -> None:
-        #: Number of the start whose writes these are; 0 while there is none.
+        #: Number of the start, or of the visitor, whose writes these are; 0 while there is none.
         self.node: int = 0
         self._options = options
         self._connection: Connection | None = None
@@ -58,10 +60,8 @@ class Driver:
         self._statements: dict[Kind, PreparedStatement[asyncpg.Record]] = {}
         self._wholes: dict[tuple[Kind, ...], PreparedStatement[asyncpg.Record]] = {}
         self._names = itertools.count()
-        #: Number of the last transaction; the row of our start holds that of the last committed one.
+        #: Number of the last transaction; our row holds that of the last committed one.
         self._commits = 0
-        #: For who has no such row: the transaction's number at the server.
-        self._transaction: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -179,24 +179,30 @@ class Driver:
 
     async def _begin(self) -> Outcome:
         connection = await self.open()
-        if self.node:
-            # in one round trip: our start is still the one that serves, and the proof that this transaction committed
-            self._commits += 1
-            done = await connection.execute(
-                f"BEGIN; UPDATE nodes SET commits = {self._commits} WHERE id = {self.node} AND lost_at IS NULL"
-            )
-            if done != "UPDATE 1":
-                raise StoreTakenOver(self._options.name)
-
-        elif self._options.serve:
+        if self._options.serve and not self.node:
             # starting: one at a time looks for others, migrates and takes its number
             lock = f"SELECT pg_advisory_xact_lock(hashtext('penstock {self._options.schema}'))"
             await connection.execute(f"BEGIN; {lock}")
-        else:
-            await connection.execute(BEGIN)
-            self._transaction = str(await connection.fetchval("SELECT pg_current_xact_id()::text"))
+            return Outcome()
+
+        # in one round trip: our start is still the one that serves, and the proof that this transaction committed
+        self.node = self.node or await self._enter(connection)
+        self._commits += 1
+        done = await connection.execute(
+            f"BEGIN; UPDATE nodes SET commits = {self._commits} WHERE id = {self.node} AND lost_at IS NULL"
+        )
+        if done != "UPDATE 1":
+            raise StoreTakenOver(self._options.name)
 
         return Outcome()
+
+    async def _enter(self, connection: Connection) -> int:
+        """Make the row of a visitor, which has ended from the first: nobody takes it for a start that serves.
+
+        The server's own number of a transaction proves nothing: after a crash it may be another one's.
+        """
+        row = f"INSERT INTO nodes (pid, started_at, stopped_at) VALUES ({os.getpid()}, {NOW}, {NOW}) RETURNING id"
+        return cast("int", await connection.fetchval(row))
 
     async def _commit(self) -> Outcome:
         connection = self._current()
@@ -215,7 +221,7 @@ class Driver:
     async def _whole(self, parts: Sequence[Execute]) -> bool:
         """Do a transaction in one round trip; return whether it was done, and nothing is left to find out."""
         if not self.node:
-            return False  # a visitor has no row that would prove the commit
+            return False  # a visitor has no row yet that would prove the commit
 
         connection = await self.open()
         kinds = tuple(part.kind for part in parts)
@@ -250,16 +256,9 @@ class Driver:
     async def _settle(self) -> bool:
         """Find out whether the transaction whose COMMIT had no answer was committed."""
         connection = await self.open()
-        if self.node:
-            # waits for whoever still holds the row, which is that transaction
-            found = await connection.fetchval(f"SELECT commits FROM nodes WHERE id = {self.node} FOR UPDATE")
-            return cast("int", found) == self._commits
-
-        status = cast("str", await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", self._transaction))
-        if status == "in progress":
-            raise StoreUnavailable(self._options.name, "the server still ends a transaction whose connection is lost")
-
-        return status == "committed"
+        # waits for whoever still holds the row, which is that transaction
+        found = await connection.fetchval(f"SELECT commits FROM nodes WHERE id = {self.node} FOR UPDATE")
+        return cast("int", found) == self._commits
 
     async def _execute(self, step: Execute) -> Outcome:
         kind = step.kind

@@ -16,9 +16,10 @@ MIGRATIONS = Table(
     Column("applied_at", BigInteger, nullable=False),
 )
 
-#: One row per start of a serving process; its number is never used again. ``stopped_at``: when it ended in order;
-#: ``lost_at``: when another start found it gone. ``token``: its lock at the database; ``lease_until``: by the clock of
-#: the database; ``commits``: the number of its last transaction.
+#: One row per start of a serving process, or per visitor that wrote on PostgreSQL; its number is never used again.
+#: ``stopped_at``: when it ended in order (a visitor: from the first); ``lost_at``: when another start found it gone.
+#: ``token``: its lock at the database; ``lease_until``: by the clock of the database; ``commits``: the number of its
+#: last transaction.
 NODES = Table(
     "nodes",
     METADATA,

@@ -27,7 +27,8 @@ def safe_server() -> Iterator[PostgresServer]:
     if reason := missing_binaries():
         pytest.skip(reason)
 
-    server = PostgresServer(**SAFE)
+    # what is not committed stays in memory: after a kill it has left no trace
+    server = PostgresServer(**SAFE, wal_writer_delay="10s")
     yield server
     server.remove()
 

@@ -32,6 +32,9 @@ class Cut(Enum):
     #: The server has committed, and its answer does not arrive; the server sees the client go, or does not.
     AFTER = auto()
     AFTER_UNHEARD = auto()
+    #: Nobody hears of anything: the COMMIT vanishes with all that comes after it; or its answer does.
+    SWALLOWED = auto()
+    UNANSWERED = auto()
 
 
 UNHEARD = {Cut.BEFORE_UNHEARD, Cut.AFTER_UNHEARD, Cut.LATE}
@@ -161,13 +164,15 @@ class Session:
         return (letter == b"Q" and words[0] == "COMMIT") or (letter == b"B" and words[1] in self._wholes)
 
     async def _pass_commit(self) -> None:
-        if self._cut in {Cut.BEFORE, Cut.BEFORE_UNHEARD, Cut.LATE}:
+        if self._cut is Cut.SWALLOWED:
+            self.silent = True
+        elif self._cut in {Cut.BEFORE, Cut.BEFORE_UNHEARD, Cut.LATE}:
             self._lose_client()
 
         if self._cut is Cut.LATE:
             await self._proxy.ending.wait()
 
-        if self._cut not in {Cut.BEFORE, Cut.BEFORE_UNHEARD}:
+        if self._cut not in {Cut.BEFORE, Cut.BEFORE_UNHEARD, Cut.SWALLOWED}:
             await send(self._server, self._commit)
 
         if self._cut is Cut.AT_ONCE:
@@ -176,6 +181,8 @@ class Session:
     async def _from_server(self, message: bytes) -> None:
         if self._cut is None:
             await send(self._client, self._proxy.rewrite(message))
+        elif message[:1] == b"Z" and self._cut is Cut.UNANSWERED:
+            self.silent = True
         elif message[:1] == b"Z" and not self.lost:
             self._lose_client()
 

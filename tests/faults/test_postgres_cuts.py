@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from penstock.runtime.observe import Fact
+from penstock.runtime.store import postgres_connections
 from penstock.testing.clock import VirtualClock
 from tests.databases import Stores, postgres_only, rows
 from tests.faults.proxy import Cut, Proxy
@@ -17,6 +18,12 @@ pytestmark = [postgres_only, pytest.mark.timeout(60)]
 @pytest.fixture
 def url(proxy: Proxy) -> str:
     return proxy.url
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less than a minute for an answer that does not come."""
+    monkeypatch.setattr(postgres_connections, "COMMAND_TIMEOUT", 0.5)
 
 
 @pytest.mark.parametrize("serve", [True, False], ids=["serving", "visiting"])

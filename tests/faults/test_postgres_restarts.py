@@ -18,7 +18,8 @@ from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
 from tests.faults.kills import Scene
-from tests.faults.writes import note, noted, push, pushed, retries
+from tests.faults.proxy import Cut, Proxy
+from tests.faults.writes import commit_in_time, note, noted, push, pushed, retries
 from tests.postgres_server import PostgresServer
 from tests.runtime.store.conftest import OpenStore
 
@@ -142,6 +143,32 @@ async def test_a_server_that_ends_again_and_again_loses_and_repeats_nothing(
 ) -> None:
     modes = random.Random(seed).choices(MODES, k=20)
     await end_under_load(server, await open_store(scheduler=live), modes, seed)
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "beside an app"])
+async def test_a_visitor_whose_commit_is_lost_with_the_server_commits_once(
+    *, others: int, server: PostgresServer, server_url: str, open_store: OpenStore, clock: VirtualClock
+) -> None:
+    """After a crash, numbers of transactions that left no trace are given again, to those of others."""
+    serving = await open_store()
+    later = VirtualClock()
+    with Proxy(server_url) as proxy:
+        visitor = await open_store(url=proxy.url, serve=False, scheduler=Scheduler(later, on_error=print))
+        proxy.cut(Cut.BEFORE_UNHEARD)
+        committing = asyncio.ensure_future(visitor.commit(push(visitor, "visitor")))
+        while not proxy.made:
+            await checkpoint()
+
+        end(server, "kill")
+        for n in range(others):
+            await commit_in_time(serving, clock, note(serving, f"other {n}"))
+
+        await later.advance(10.0)
+        await committing
+        await visitor.close()
+
+    assert pushed(server_url) == ["visitor"]
+    assert len(noted(server_url)) == others + 1
 
 
 @pytest.mark.timeout(120)
