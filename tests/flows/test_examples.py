@@ -27,6 +27,15 @@ PRINTED = {
         "failed: ValueError: an order of -1 makes no sense",
         "history: ['failed', 'completed']",
     ],
+    "04_accumulators.py": [
+        "taken again: False",
+        "prices: ['100 after []', '102 after [100.0]', '103 after [100.0, 102.0]']",
+        "volume of three: 12",
+        "limit: 101.5 - highest: 103.0",
+        "dropped: 1 - in the batch: 1",
+        "after a restart: (102.0, 103.0) 1",
+        "flushed: 1",
+    ],
 }
 
 
