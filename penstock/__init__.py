@@ -42,10 +42,12 @@ from penstock.health import Health as Health, PartHealth as PartHealth
 from penstock.portal import Portal as Portal
 from penstock.reactors.criteria import (
     Criterion as Criterion,
+    when as when,
     when_all as when_all,
     when_any as when_any,
 )
 from penstock.reactors.firing import Firing as Firing
+from penstock.reactors.policies import Retry as Retry
 from penstock.reactors.reactor import Reactor as Reactor, broadcast as broadcast
 from penstock.runtime.clock import Clock as Clock, SystemClock as SystemClock
 from penstock.runtime.config import Config as Config
@@ -59,6 +61,7 @@ from penstock.runtime.errors import (
     DecodeError as DecodeError,
     DefinitionError as DefinitionError,
     ExecutorError as ExecutorError,
+    FiringRefused as FiringRefused,
     GraphError as GraphError,
     InputError as InputError,
     InvariantError as InvariantError,
@@ -122,6 +125,7 @@ __all__ = [
     "ExecutorError",
     "Fact",
     "Firing",
+    "FiringRefused",
     "From",
     "FromIterator",
     "FromObservable",
@@ -152,6 +156,7 @@ __all__ = [
     "ProcessFailed",
     "Reactor",
     "Record",
+    "Retry",
     "Route",
     "Run",
     "RunError",
@@ -190,6 +195,7 @@ __all__ = [
     "task",
     "var",
     "var_or",
+    "when",
     "when_all",
     "when_any",
 ]

@@ -34,7 +34,9 @@ def domain_health(domain: Domain) -> Iterator[PartHealth]:
             yield source_health(accumulator)
 
     for name, reactor in domain.reactors.items():
-        yield PartHealth(name=name, kind="reactor", state="paused" if reactor.paused else "live")
+        health = domain.health_of(reactor)
+        causes = "; ".join(cause.text for cause in health.causes if cause.kind != "paused")
+        yield PartHealth(name=name, kind="reactor", state=health.state, error=causes or None)
 
 
 def source_health(accumulator: LiveAccumulator) -> PartHealth:

@@ -26,7 +26,7 @@ class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def well(self) -> bool:
         """Whether there is nothing to do about it."""
-        return self.state in {"live", "paused", "finished"}
+        return self.state in {"live", "paused", "warming", "finished"}
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

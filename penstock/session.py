@@ -170,6 +170,7 @@ class Session:
                 outbox_limit=self.config.outbox_limit,
                 ingress_limit=self.config.ingress_limit,
                 firing_history=self.config.firing_history,
+                start_timeout=self.config.start_timeout,
                 inside=inside,
                 broken=partial(self._broken, f"the checkpoints of domain {component.name!r}"),
                 calm=self._wake_idle,

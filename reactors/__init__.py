@@ -5,8 +5,14 @@ What is connected by sources, accumulators and reactors is one domain: the unit 
 recovered.
 """
 
-from penstock.reactors.criteria import Criterion as Criterion, when_all as when_all, when_any as when_any
+from penstock.reactors.criteria import (
+    Criterion as Criterion,
+    when as when,
+    when_all as when_all,
+    when_any as when_any,
+)
 from penstock.reactors.firing import Firing as Firing, Outcome as Outcome, Subscriber as Subscriber
+from penstock.reactors.policies import Retry as Retry
 from penstock.reactors.reactor import Broadcast as Broadcast, Reactor as Reactor, broadcast as broadcast
 
 __all__ = [
@@ -15,8 +21,10 @@ __all__ = [
     "Firing",
     "Outcome",
     "Reactor",
+    "Retry",
     "Subscriber",
     "broadcast",
+    "when",
     "when_all",
     "when_any",
 ]

@@ -55,6 +55,7 @@ class Decider:
         started: Whether it may fire at all.
         paused: Whether an operator keeps it from firing.
         warming: Whether it waits for its sources.
+        warm: Called when a value comes while it does.
         barred: Whether something keeps all keys from firing.
         held: The same, or a value waits that must not be overtaken: what comes has to be put, not fired by a lane.
         coalesced: Values that were replaced by a newer one before they could fire.
@@ -92,6 +93,7 @@ class Decider:
         "series",
         "shared",
         "started",
+        "warm",
         "warming",
     )
 
@@ -145,6 +147,7 @@ class Decider:
         self.started: bool = False
         self.paused: bool = False
         self.warming: bool = False
+        self.warm: Callable[[], None] = nothing
         self.barred: bool = True
         self.held: bool = True
         self.coalesced: int = 0
@@ -194,12 +197,21 @@ class Decider:
             return
 
         if self.barred:
-            self.due.slots[slot] = None
+            self._put_off(slot)
         elif self._predicate is None or self._agrees(slot):
             self.fire(slot)
 
+    def _put_off(self, slot: Slot) -> None:
+        """Fire a key when nothing keeps the reactor from it any more."""
+        self.due.slots[slot] = None
+        if self.warming:
+            self.warm()
+
     def put_in_order(self, slot: Slot, name: str, bit: int, value: object) -> None:
         """Look at a value if it is its turn; else it waits behind those that came before."""
+        if self.warming:
+            self.warm()
+
         if not slot.waits and slot.flight is None and not self.barred:
             self._look_at(slot, name, bit, value)
             return

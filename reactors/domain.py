@@ -27,6 +27,7 @@ from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
 from penstock.reactors.emissions import Emissions
+from penstock.reactors.health import ReactorHealth, reactor_health
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer, rows_of
@@ -395,6 +396,10 @@ class Domain:
         processed = all(accumulator.idle for accumulator in self.accumulators.values())
         fired = all(reactor.is_idle for reactor in self.reactors.values())
         return processed and fired and self._cuts.idle and self.inbox.idle and not self._replay.left
+
+    def health_of(self, reactor: LiveReactor) -> ReactorHealth:
+        """Return how one of its reactors feels."""
+        return reactor_health(reactor, self.name, self.lost or self.error)
 
     def statistics(self) -> DomainStatistics:
         """Return what happened since the app started."""

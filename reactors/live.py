@@ -94,6 +94,7 @@ class LiveReactor:
         self._takers = Takers(self._decider, definition, ledger=ledger, gate=gate, monotonic=scheduler.clock.monotonic)
         self._commands = Commands(self._decider, definition, self._takers, gate=gate, pausing=pausing)
         self.warming: Warming = Warming(scheduler, self._warm)
+        self._decider.warm = self.warming.check
         timeout = definition.start_timeout
         self._start_timeout: float = start_timeout if timeout is None else timeout
         self._sources: tuple[LiveAccumulator, ...] = ()

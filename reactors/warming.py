@@ -1,9 +1,12 @@
 """The start of a reactor: it fires when its sources are connected and its polls have answered, or after some time.
 
 Firings that were in flight and rows that are left in the inbox do not wait for that: they are what the sources had
-given before. Nothing is asked again and again: accumulators tell when their health changes.
+given before. Nothing is asked again and again: accumulators tell when their health changes. A source counts as live
+until it says that it has to connect, which it does before its first wait; so what it tells is believed at the next turn
+of the loop, or when an event comes.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from penstock.accumulators.live import LiveAccumulator
@@ -14,13 +17,9 @@ READY = frozenset({"live", "ended"})
 
 
 class Warming:
-    """The start of one reactor.
+    """The start of one reactor."""
 
-    Attributes:
-        late: The inputs without which it has started, as long as they are not there.
-    """
-
-    __slots__ = ("_opened", "_scheduler", "_timer", "_waiting", "late")
+    __slots__ = ("_late", "_looking", "_opened", "_scheduler", "_timer", "_waiting")
 
     def __init__(self, scheduler: Scheduler, opened: Callable[[], None]) -> None:
         """Wait for nothing yet.
@@ -32,13 +31,19 @@ class Warming:
         self._scheduler = scheduler
         self._opened = opened
         self._timer: Timer | None = None
+        self._looking = False
         self._waiting: tuple[LiveAccumulator, ...] = ()
-        self.late: tuple[str, ...] = ()
+        self._late: tuple[LiveAccumulator, ...] = ()
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """The inputs that it waits for."""
         return tuple(accumulator.name for accumulator in self._waiting)
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The inputs without which it has started, as long as they are not there."""
+        return tuple(accumulator.name for accumulator in self._late)
 
     def begin(self, accumulators: Iterable[LiveAccumulator], timeout: float) -> bool:
         """Wait for those accumulators that are not ready; tell whether there are any."""
@@ -50,23 +55,31 @@ class Warming:
 
     def look(self, accumulator: LiveAccumulator) -> None:
         """Be told that the health of an accumulator has changed."""
-        if accumulator.health not in READY:
-            return
+        if accumulator.health in READY and (self._waiting or self._late) and not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
 
-        self.late = tuple(name for name in self.late if name != accumulator.name)
-        if accumulator in self._waiting:
-            self._waiting = tuple(each for each in self._waiting if each is not accumulator)
+    def _look(self) -> None:
+        self._looking = False
+        self.check()
+
+    def check(self) -> None:
+        """Wait no more for those that are ready."""
+        self._late = tuple(each for each in self._late if each.health not in READY)
+        if self._waiting:
+            self._waiting = tuple(each for each in self._waiting if each.health not in READY)
             if not self._waiting:
                 self.stop()
                 self._opened()
 
     def _give_up(self) -> None:
         self._timer = None
-        self.late, self._waiting = self.waiting, ()
+        self._late, self._waiting = self._waiting, ()
         self._opened()
 
     def stop(self) -> None:
         """Wait no more."""
+        self._waiting = ()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -64,6 +64,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     switch_interval: float | None = 0.0005
     #: How many past firings a reactor remembers in memory.
     firing_history: int = 200
+    #: How long, in seconds, a reactor waits at the start for its sources before it fires without them.
+    start_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -89,4 +89,5 @@ SETTINGS: dict[str, Check] = {
     "threads": count(1),
     "switch_interval": duration(optional=True),
     "firing_history": count(0),
+    "start_timeout": duration(),
 }

@@ -113,6 +113,7 @@ async def test_scenario_40_a_mapping_may_be_pushed_into_a_polling_accumulator(st
     found: list[Quote] = []
     graph = Graph()
     async with World(store_url, [Reactor("r", [quote])], [graph]) as world:
+        await world.advance()
         await world.accumulator("quote").push({"symbol": "A", "price": 1})
 
     assert graph.inputs == [{"quote": Quote("A", 1.0)}]

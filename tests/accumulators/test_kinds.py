@@ -253,7 +253,7 @@ async def test_scenario_56_a_variable_that_is_missing_disconnects_its_accumulato
         return event
 
     graph = Graph()
-    async with World(store_url, [Reactor("r", [lines, other])], [graph]) as world:
+    async with World(store_url, [Reactor("r", [lines, other], start_timeout=0.05)], [graph]) as world:
         await world.advance(0.1)
         statistics = world.accumulator("lines").statistics()
         assert statistics.health == "disconnected"

@@ -5,7 +5,6 @@ import pytest
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.reactors.criteria import when_all, when_any
 from penstock.reactors.reactor import Reactor, broadcast
-from penstock.runtime.errors import AppError
 from tests.reactors.world import Graph, Quote, World
 
 
@@ -38,7 +37,7 @@ def nothing(_: object) -> None:
     return None
 
 
-async def test_when_any_fires_for_each_boundary(store_url: str) -> None:
+async def test_scenario_57_when_any_fires_for_each_boundary(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_any())], [graph]) as world:
         world.offer("alpha", 1.0)
@@ -49,7 +48,7 @@ async def test_when_any_fires_for_each_boundary(store_url: str) -> None:
     assert [firing.id for firing in graph.firings] == ["r:1-1", "r:1-2"]
 
 
-async def test_when_all_fires_when_every_input_is_new_since_the_last_firing(store_url: str) -> None:
+async def test_scenario_58_when_all_fires_when_every_input_is_new_since_the_last_firing(store_url: str) -> None:
     graph = Graph()
     counts = []
     async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
@@ -60,7 +59,7 @@ async def test_when_all_fires_when_every_input_is_new_since_the_last_firing(stor
     assert counts == [0, 1, 1, 2]
 
 
-async def test_a_subset_of_when_all_is_honoured(store_url: str) -> None:
+async def test_scenario_66_a_subset_of_when_all_is_honoured(store_url: str) -> None:
     graph = Graph()
     reactor = Reactor("r", [alpha, beta, gamma], criteria=when_all(alpha, beta))
     async with World(store_url, [reactor], [graph]) as world:
@@ -83,7 +82,9 @@ async def test_a_subset_of_when_any_is_honoured(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("events", [50, 100_000])
-async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(store_url: str, events: int) -> None:
+async def test_scenario_59_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(
+    store_url: str, events: int
+) -> None:
     graph = Graph(seconds=0.1)
     async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         for value in range(events + 1):
@@ -97,19 +98,7 @@ async def test_what_arrives_during_a_firing_leads_to_one_more_with_the_newest(st
     assert graph.inputs == [{"alpha": 0.0}, {"alpha": float(events)}]
 
 
-async def test_under_overload_the_newest_value_is_never_older_than_one_firing(store_url: str) -> None:
-    graph = Graph(seconds=0.1)
-    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
-        for _ in range(3000):
-            world.offer("alpha", world.clock.monotonic())
-            await world.advance(0.001)
-
-    assert 29 <= len(graph.firings) <= 31
-    ages = [firing.moment - firing.inputs["alpha"] for firing in graph.firings]  # type: ignore[operator]
-    assert max(ages) <= 0.11
-
-
-async def test_an_update_during_a_firing_is_not_visible_to_it(store_url: str) -> None:
+async def test_scenario_61_an_update_during_a_firing_is_not_visible_to_it(store_url: str) -> None:
     graph = Graph(seconds=0.1)
     async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
@@ -119,40 +108,6 @@ async def test_an_update_during_a_firing_is_not_visible_to_it(store_url: str) ->
         assert graph.inputs == [{"alpha": 1.0}]
 
     assert graph.inputs[0] == {"alpha": 1.0}
-
-
-async def test_firing_by_hand_needs_no_value(store_url: str) -> None:
-    graph = Graph()
-    async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
-        assert world.reactor.fire() == "r:1-1"
-        world.offer("alpha", 1.0)
-        assert world.reactor.fire() == "r:1-2"
-
-    assert graph.inputs == [{}, {"alpha": 1.0}]
-    assert graph.firings[1].changed == {"alpha"}
-
-
-async def test_firing_by_hand_is_refused_with_the_reason(store_url: str) -> None:
-    graph = Graph(seconds=1.0)
-    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
-        world.reactor.pause()
-        with pytest.raises(AppError, match="paused"):
-            world.reactor.fire()
-
-        world.reactor.resume()
-        world.offer("alpha", 1.0)
-        with pytest.raises(AppError, match="busy"):
-            world.reactor.fire()
-
-
-async def test_resume_fires_what_came_while_paused(store_url: str) -> None:
-    graph = Graph()
-    async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
-        world.reactor.pause()
-        world.offer("alpha", 1.0, 2.0)
-        assert graph.firings == []
-        world.reactor.resume()
-        assert graph.inputs == [{"alpha": 2.0}]
 
 
 async def test_each_key_has_its_own_values_and_flags(store_url: str) -> None:

@@ -149,6 +149,7 @@ def test_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
         ("switch_interval", None, None),
         ("synchronous", "normal", "normal"),
         ("firing_history", 0, 0),
+        ("start_timeout", "2m", 120.0),
     ],
 )
 def test_value_is_read_in_each_form(name: str, value: object, expected: object, tmp_path: Path) -> None:
