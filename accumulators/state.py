@@ -1,5 +1,6 @@
 """State: a window of the newest values, kept by the engine; graphs write it with ``emits=``, apps with ``app.push``."""
 
+from types import UnionType
 from typing import cast, overload
 
 from penstock.accumulators.accumulator import Accumulator, In, Overflow
@@ -61,7 +62,7 @@ def state_accumulator(
 def state_accumulator(
     name: str,
     *,
-    value: object,
+    value: UnionType,
     capacity: int | None,
     triggers: bool = False,
     durable: bool = False,
