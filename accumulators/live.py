@@ -273,9 +273,21 @@ class LiveAccumulator:
         self._takers = (*self._takers, take)
         self.readers = (*self.readers, (take, reader))
 
-    def listen(self, listener: Listener) -> None:
-        """Call ``listener`` with each boundary, after those that were there before."""
-        self.feed(lambda value: listener(Boundary(self.name, self.sequence, value)))
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each boundary, after those that were there before, until what is returned is called.
+
+        The listener must neither wait nor raise: ``Fanout`` makes such a one of whatever is slow.
+        """
+
+        def take(value: object) -> None:
+            listener(Boundary(self.name, self.sequence, value))
+
+        def leave() -> None:
+            self._takers = tuple(each for each in self._takers if each is not take)
+            self.readers = tuple(each for each in self.readers if each[0] is not take)
+
+        self.feed(take)
+        return leave
 
     # -- the hot path --------------------------------------------------------------------------------------
 

@@ -93,6 +93,7 @@ from penstock.runtime.errors import (
     WriteConflict as WriteConflict,
 )
 from penstock.runtime.observe import Fact as Fact, Observer as Observer
+from penstock.runtime.subscription import Subscription as Subscription
 from penstock.runtime.variables import (
     resolve_template as resolve_template,
     var as var,
@@ -176,6 +177,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreTakenOver",
     "StoreUnavailable",
+    "Subscription",
     "SystemClock",
     "TaskFailed",
     "TaskRun",

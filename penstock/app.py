@@ -16,6 +16,7 @@ import anyio
 import msgspec
 
 from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
+from penstock.accumulators.boundary import Boundary
 from penstock.graphs.graph import ComputationGraph
 from penstock.health import Health
 from penstock.portal import Portal, open_portal
@@ -26,6 +27,7 @@ from penstock.runtime.config import Config, load
 from penstock.runtime.errors import AppError
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.subscription import CAPACITY, Subscription
 from penstock.wiring import Part, wire
 from penstock.workflows.run import Run
 from penstock.workflows.states import RunStatus
@@ -242,6 +244,21 @@ class App:
             ChannelFull: The ingress is full and its policy is ``reject``.
         """
         return self._open.accumulator(accumulator).offer(event)
+
+    def boundaries(
+        self, accumulator: Accumulator[In, Out] | str, *, capacity: int = CAPACITY
+    ) -> Subscription[Boundary]:
+        """Listen to what leaves an accumulator from now on: an async iterator, or ``to_observable()``.
+
+        Args:
+            accumulator: The accumulator or its name.
+            capacity: Boundaries that may wait to be read; beyond that the oldest are dropped, and counted in
+                ``dropped``. The stream itself never waits for who listens.
+
+        Raises:
+            AppError: The accumulator is unknown, or the capacity is none.
+        """
+        return self._open.listening.boundaries(self._open.accumulator(accumulator), capacity)
 
     async def fire(self, reactor: Reactor | str, key: Key = None) -> str:
         """Fire a reactor now, whatever its criteria say, and return the firing's id.

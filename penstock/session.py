@@ -21,6 +21,7 @@ from penstock.accumulators.live import LiveAccumulator
 from penstock.checkup import checkup
 from penstock.graphs.subscriber import GraphSubscriber
 from penstock.health import Health
+from penstock.listening import Listening
 from penstock.lookup import find
 from penstock.reactors.components import components
 from penstock.reactors.domain import Domain
@@ -80,6 +81,7 @@ class Session:
             Processes("node-processes", activity=clock.activity, inline=deterministic),
             self.scheduler,
         )
+        self.listening: Listening = Listening()
         self.domains: dict[str, Domain] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
         self.reactors: dict[str, LiveReactor] = {}
@@ -220,6 +222,7 @@ class Session:
                 problems.append(error)
 
         await self.worker.drain(self._left(deadline))
+        self.listening.close()
         return problems
 
     async def _give_back(self) -> None:

@@ -36,6 +36,12 @@ PRINTED = {
         "after a restart: (102.0, 103.0) 1",
         "flushed: 1",
     ],
+    "07_observables.py": [
+        "bar 1: 10 to 12",
+        "bar 2: 19 to 20.5",
+        "highs: [12.0, 20.5]",
+        "trades: 7 bars: 2 dropped: 0",
+    ],
 }
 
 
