@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Protocol, cast, get_args, get_origin, overload
 
 from penstock.accumulators.accumulator import Accumulator, In, Out, Overflow, body_problems, value_type
+from penstock.accumulators.decoding import Decode
 from penstock.accumulators.source import Source
 from penstock.runtime import durations
 from penstock.runtime.calls import Function, caller_locals
@@ -37,9 +38,17 @@ class BatchAccumulator(Accumulator[In, Out]):
         durable: bool,
         overflow: Overflow,
         capacity: int | None,
+        decode: Decode,
     ) -> None:
         super().__init__(
-            function, event=event, value=value, name=name, durable=durable, overflow=overflow, capacity=capacity
+            function,
+            event=event,
+            value=value,
+            name=name,
+            durable=durable,
+            overflow=overflow,
+            capacity=capacity,
+            decode=decode,
         )
         self.max_size: int | None = max_size
         self.max_age: float | None = max_age
@@ -77,6 +86,7 @@ def batch_accumulator(
     name: str | None = None,
     overflow: Overflow = "block",
     capacity: int | None = None,
+    decode: Decode = "json",
 ) -> BatchDecorator:
     """Make an accumulator of a function from a list of events to a boundary; None drops the batch, which is counted.
 
@@ -98,6 +108,8 @@ def batch_accumulator(
             (``reject``), or the oldest event that waits gives way (``drop_oldest``). A flush is never refused.
         capacity: Events that may wait; when omitted, ``ingress_limit`` of the configuration, or ``max_size`` when that
             is more.
+        decode: How bytes are read: ``"json"``, ``"msgpack"``, ``"raw"`` for bytes and text as they are, or a function
+            of the bytes.
 
     Raises:
         DefinitionError: The function lacks annotations, does not take a list, or does nothing; no bound was given.
@@ -118,6 +130,7 @@ def batch_accumulator(
             durable=durable,
             overflow=overflow,
             capacity=capacity,
+            decode=decode,
         )
 
     return cast("BatchDecorator", decorate)

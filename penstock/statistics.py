@@ -60,6 +60,7 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
         "undecodable": statistics.undecodable,
         "failed": statistics.failed,
         "refused": statistics.refused,
+        "overflowed": statistics.overflowed,
     }
     for outcome, events in outcomes.items():
         labels = {"accumulator": name, "outcome": outcome}
@@ -71,6 +72,7 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
         yield Sample(metric="penstock_source_events_per_second", value=statistics.rate, labels=labels)
 
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
+    yield Sample(metric="penstock_accumulator_events_held", value=statistics.held, labels=labels)
     yield Sample(metric="penstock_accumulator_live", value=statistics.health == "live", labels=labels)
 
 

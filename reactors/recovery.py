@@ -44,6 +44,9 @@ class Restorer:
         for accumulator in self._accumulators.values():
             place = (accumulator.name, cache.ACCUMULATOR_KEY)
             accumulator.restore(state.state.get(place), rows.get(place, ()))
+            if place in rows and not accumulator.definition.stores_events:
+                self._ignore(accumulator.name, f"{len(rows[place])} events", "it gathers none any more")
+
 
         for reactor in self._reactors.values():
             reactor.begin(state.epoch)

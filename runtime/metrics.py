@@ -3,7 +3,7 @@
 Facts are counted as they are told. What happens too often to be told is counted where it happens, and is read as
 samples at each scrape. ``METRICS`` is the table, with the meaning of each; in short:
 
-* streams: penstock_accumulator_events_total penstock_accumulator_events_waiting
+* streams: penstock_accumulator_events_total penstock_accumulator_events_waiting penstock_accumulator_events_held
   penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
   penstock_source_lag_events penstock_source_events_per_second
@@ -75,9 +75,14 @@ def histogram(meaning: str, *labels: str) -> Metric:
 METRICS = {
     # streams
     "penstock_accumulator_events_total": counter(
-        "Events that came in; outcome: boundary, filtered, undecodable, failed or refused", "accumulator", "outcome"
+        "Events that came in; outcome: boundary, filtered, undecodable, failed, refused or overflowed",
+        "accumulator",
+        "outcome",
     ),
     "penstock_accumulator_events_waiting": gauge("Events that are taken and not applied yet", "accumulator"),
+    "penstock_accumulator_events_held": gauge(
+        "Events in a batch that is not flushed, values in a window", "accumulator"
+    ),
     "penstock_events_dropped_total": counter("Drops that were told one by one", "part", "reason"),
     "penstock_dead_letters_total": counter("Dropped events that a dead letter keeps", "part", "reason"),
     "penstock_accumulator_live": gauge(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -13,7 +14,7 @@ from penstock.reactors.criteria import when_any
 from penstock.reactors.firing import Firing
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError, ChannelFull, WriteConflict
-from penstock.runtime.observe import EventDropped
+from penstock.runtime.observe import EventDropped, StateIgnored
 from penstock.runtime.store.domain_kinds import APPEND_LOG, PUT_STATE
 from penstock.runtime.store.unit import Unit
 from penstock.testing.source import Pause, ScriptedSource
@@ -541,3 +542,24 @@ async def test_the_events_of_a_batch_survive_that_its_accumulator_gets_another_d
         await checkpoint()
         assert world.accumulator("total").flush() == 2
         assert totals(world) == [3.0]
+
+
+async def test_what_an_accumulator_gathered_is_told_when_it_gathers_none_any_more(store_url: str) -> None:
+    @passthrough_accumulator(name="total")
+    def plain(event: float) -> float:
+        return event
+
+    async with World(store_url, *one(batch(max_age=60.0, durable=True))) as world:
+        await world.accumulator("total").push(1.0)
+        await world.flush()
+        world.definitions = [Reactor("r", [plain])]
+        await world.restart()
+        ignored = [(fact.part, fact.what) for fact in world.told if isinstance(fact, StateIgnored)]
+        assert ignored == [("total", "1 events")]
+
+
+async def test_a_batch_reads_bytes_as_it_says(store_url: str) -> None:
+    source = ScriptedSource([msgspec.msgpack.encode(1.5), msgspec.msgpack.encode(2.0)])
+    async with World(store_url, *one(batch(max_size=2, source=source, decode="msgpack"))) as world:
+        await world.advance()
+        assert totals(world) == [3.5]
