@@ -1,12 +1,16 @@
 """What the decorators make of functions, and what they refuse."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 
+from penstock.accumulators.batch import batch_accumulator
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.accumulators.polling import polling_accumulator
+from penstock.accumulators.state import state_accumulator
 from penstock.accumulators.stream import stream_accumulator
 from penstock.runtime.errors import DefinitionError
 from penstock.testing.source import ScriptedSource
@@ -185,3 +189,79 @@ def test_a_name_is_one_that_every_database_keeps(name: str) -> None:
 def test_durable_and_drop_oldest_contradict_each_other() -> None:
     with pytest.raises(DefinitionError, match="durable=True keeps every event that was pushed"):
         passthrough_accumulator(durable=True, overflow="drop_oldest")(no_state)  # type: ignore[arg-type]
+
+
+# -- batches and windows ---------------------------------------------------------------------------------------
+
+
+def total(events: list[float]) -> float:
+    return sum(events)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "accumulator 'total' is never flushed: give max_size=500, max_age=1.0 or flush_after_firing=True"),
+        ({"max_size": 0}, "max_size=0 must be a whole number of at least 1"),
+        ({"max_size": True}, "max_size=True must be a whole number of at least 1"),
+        ({"max_size": 2.5}, "max_size=2.5 must be a whole number of at least 1"),
+        ({"max_size": 10, "capacity": 9}, "capacity=9 is less than max_size=10: no batch could become full"),
+        ({"max_age": 0}, "batch_accumulator(max_age=…): 0 must be longer than 0s"),
+        ({"max_age": "soon"}, "batch_accumulator(max_age=…): 'soon' is not a duration"),
+        (
+            {"max_size": 1, "source": "kafka"},
+            "source='kafka': a source has a name and",
+        ),
+        ({"max_size": 1, "durable": True, "overflow": "drop_oldest"}, "durable=True keeps every event"),
+    ],
+)
+def test_a_batch_without_sense_is_refused(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(problem)):
+        batch_accumulator(**options)(total)
+
+
+def test_the_function_of_a_batch_takes_a_list_and_gives_something() -> None:
+    def single(event: float) -> float:
+        return event
+
+    def bare(events: list) -> float:  # type: ignore[type-arg]
+        return float(len(events))
+
+    def two(events: list[float], more: list[float]) -> float:
+        return sum(events) + sum(more)
+
+    def nothing(events: list[float]) -> None:
+        events.clear()
+
+    def empty(events: list[float]) -> float: ...  # type: ignore[empty-body]
+
+    for function, problem in [
+        (single, "is given its events as a list: write `def single(events: list[Trade]) -> float | None`"),
+        (bare, "is given its events as a list"),
+        (two, "takes 2 parameters, not one"),
+        (nothing, "returns nothing"),
+        (empty, "has an empty body and would drop every event: return what the events come to"),
+    ]:
+        with pytest.raises(DefinitionError, match=re.escape(problem)):
+            batch_accumulator(max_size=1)(function)  # type: ignore[call-overload]
+
+
+def test_a_batch_knows_its_types_and_bounds() -> None:
+    accumulator = batch_accumulator(max_size=10, max_age="1m", name="sums")(total)
+    assert (accumulator.name, accumulator.input_type, accumulator.output_type) == ("sums", float, float)
+    assert (accumulator.max_size, accumulator.max_age) == (10, 60.0)
+    assert accumulator([1.0, 2.0]) == 3.0
+    assert repr(accumulator) == "<batch accumulator 'sums': float -> float>"
+
+
+@pytest.mark.parametrize("capacity", [-1, 1.5, True, "100"])
+def test_scenario_47_a_window_of_any_other_capacity_is_refused(capacity: Any) -> None:
+    with pytest.raises(DefinitionError, match="must be a whole number, None for a window without a bound, or 0"):
+        state_accumulator("recent", value=float, capacity=capacity)
+
+
+def test_a_window_knows_its_types() -> None:
+    window = state_accumulator("recent", value=float, capacity=0)
+    assert (window.size, window.input_type, window.output_type) == (0, float, tuple[float, ...])
+    with pytest.raises(DefinitionError, match="is no name"):
+        state_accumulator("", value=float, capacity=1)
