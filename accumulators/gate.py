@@ -86,6 +86,11 @@ class Gate:
         """Whether the time slice is over; ``shut`` does not tell while the domain is full."""
         return self.shut and (not self.full or self._monotonic() >= self.slice_end)
 
+    @property
+    def blocked(self) -> bool:
+        """Whether a queue has no room, which keeps all that is in it."""
+        return bool(self._blockers)
+
     def close(self) -> None:
         """Let nobody in and nothing fire: the domain is full of effects."""
         self.choked = self.full = self.shut = True

@@ -451,7 +451,9 @@ class LiveAccumulator:
             self.refused += 1
             return False
 
-        self.admit(event)
+        if not self._gives_way():
+            self.admit(event)
+
         return True
 
     async def push(self, payload: object, key: str | None = None) -> bool:
@@ -478,7 +480,17 @@ class LiveAccumulator:
         while not self._admits():
             await self.ready()
 
-        return await self._take(event, key)
+        return self._gives_way() or await self._take(event, key)
+
+    def _gives_way(self) -> bool:
+        """Drop and count a pushed event, where nothing older may give way: a sequential reactor keeps all it has."""
+        if self.definition.overflow != "drop_oldest" or not self.gate.blocked:
+            return False
+
+        self.events += 1
+        self.overflowed += 1
+        self.keeper.drop(self.name, "overflow")
+        return True
 
     def _check_key(self, key: object) -> None:
         if not self.definition.durable:

@@ -203,6 +203,24 @@ async def test_a_newer_event_takes_the_place_of_an_older_one_while_the_domain_is
         assert world.reactor.statistics().coalesced == 2
 
 
+@kinds
+async def test_what_a_sequential_reactor_queues_is_bounded_although_the_oldest_should_give_way(
+    store_url: str, kind: str, *, waits: bool
+) -> None:
+    accumulator = make(kind, waits=waits, overflow="drop_oldest")
+    graph = Graph(seconds=1.0)
+    async with World(store_url, [Reactor("r", [accumulator], strategy="sequential", queue_limit=3)], [graph]) as world:
+        await world.advance()
+        for value in range(1, 21):
+            await world.accumulator("a").push(Reading(float(value)))
+            await world.advance()
+
+        statistics = world.accumulator("a").statistics()
+        assert (statistics.boundaries, statistics.overflowed) == (4, 16)
+        await world.advance(10.0)
+        assert len(graph.firings) == 4
+
+
 @pytest.mark.parametrize("kind", ["passthrough", "stream", "batch"])
 async def test_scenario_72_what_waits_for_a_slow_function_is_bounded(store_url: str, kind: str) -> None:
     started = anyio.Event()

@@ -10,7 +10,7 @@ from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.accumulators.state import StateAccumulator, state_accumulator
 from penstock.reactors.criteria import when_any
 from penstock.reactors.firing import Firing, Outcome
-from penstock.reactors.reactor import Reactor, broadcast
+from penstock.reactors.reactor import Reactor, Strategy, broadcast
 from penstock.runtime.errors import WriteConflict
 from tests.databases import rows
 from tests.reactors.world import Graph, Quote, World
@@ -207,13 +207,14 @@ class Writer(Graph):
         return outcome if emit is None else msgspec.structs.replace(outcome, effects=[emit, *outcome.effects])
 
 
+@pytest.mark.parametrize("strategy", ["latest", "sequential"])
 @pytest.mark.parametrize("seconds", [None, 0.5])
 async def test_scenario_50_the_next_firing_sees_what_a_node_wrote_and_the_reactor_does_not_fire_itself(
-    store_url: str, seconds: float | None
+    store_url: str, seconds: float | None, strategy: Strategy
 ) -> None:
     window = numbers(2)
     graph = Writer(writing(window), seconds=seconds, effect=recent)
-    reactor = Reactor("r", [ticks, window])
+    reactor = Reactor("r", [ticks, window], strategy=strategy)
     async with World(store_url, [reactor], [graph], links=[(reactor, window)]) as world:
         for tick in (1, 2, 3):
             world.offer("ticks", tick)
@@ -227,8 +228,10 @@ async def test_scenario_50_the_next_firing_sees_what_a_node_wrote_and_the_reacto
         assert windows(graph)[-1] == (2, 3)
 
 
+@pytest.mark.parametrize("strategy", ["latest", "sequential"])
+@pytest.mark.parametrize("seconds", [None, 0.1])
 async def test_scenario_50_a_window_that_triggers_fires_its_own_reactor_until_nothing_is_written(
-    store_url: str,
+    store_url: str, seconds: float | None, strategy: Strategy
 ) -> None:
     window = numbers(3, triggers=True)
 
@@ -236,13 +239,13 @@ async def test_scenario_50_a_window_that_triggers_fires_its_own_reactor_until_no
         known = firing.inputs.get("recent") or (0,)
         return window.emission(known[-1] + 1, "r") if known[-1] < 5 else None  # type: ignore[index]
 
-    graph = Writer(count)
-    reactor = Reactor("r", [ticks, window])
+    graph = Writer(count, seconds=seconds)
+    reactor = Reactor("r", [ticks, window], strategy=strategy)
     async with World(store_url, [reactor], [graph], links=[(reactor, window)]) as world:
         world.offer("ticks", 1)
-        assert len(graph.firings) == 1
+        assert len(graph.firings) == (seconds is None)
         assert not world.domain.is_idle
-        await world.advance()
+        await world.advance(2.0)
 
     assert windows(graph) == [None, (1,), (1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5)]
 
