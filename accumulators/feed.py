@@ -71,6 +71,11 @@ class Feed:
         return self._accumulator.definition.extras is not None
 
     @property
+    def reader(self) -> Callable[[object], object]:
+        """What makes events of what is handed over."""
+        return self._accumulator.reader
+
+    @property
     def stored(self) -> Mapping[str, Position]:
         """The positions that are committed."""
         return self._accumulator.stored

@@ -380,6 +380,11 @@ class LiveAccumulator:
         letter = Letter(part=self.name, reason=stage, error=error_text(error), payload=raw_of(payload), position=place)
         self.keeper.bury(letter)
 
+    @property
+    def reader(self) -> Callable[[object], object]:
+        """What makes events of what comes in."""
+        return self._convert
+
     def skip(self, position: Position, partition: str = "") -> None:
         """Note that nothing is to be taken up to a position.
 

@@ -25,7 +25,7 @@ Position = int | str
 class Intake(Protocol):
     """The accumulator as its source sees it."""
 
-    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+    def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
         """Process one event at once, and remember where it was.
 
         A payload that is not of the accumulator's event type is converted: bytes and text are read as JSON, mappings
@@ -70,6 +70,11 @@ class Intake(Protocol):
     @property
     def wants_records(self) -> bool:
         """Whether the function asks for a key, headers and the like: then hand over a whole ``Record``."""
+        ...
+
+    @property
+    def reader(self) -> Callable[[object], object]:
+        """What makes events of what is handed over, as ``accept`` does: for a source that hands over events instead."""
         ...
 
     @property

@@ -17,7 +17,7 @@ from penstock.accumulators.accumulator import Accumulator as Accumulator
 from penstock.accumulators.batch import batch_accumulator as batch_accumulator
 from penstock.accumulators.boundary import Boundary as Boundary
 from penstock.accumulators.kafka.security import KafkaSecurity as KafkaSecurity
-from penstock.accumulators.kafka.source import Decode as Decode, Kafka as Kafka
+from penstock.accumulators.kafka.source import Kafka as Kafka
 from penstock.accumulators.passthrough import passthrough_accumulator as passthrough_accumulator
 from penstock.accumulators.polling import polling_accumulator as polling_accumulator
 from penstock.accumulators.record import Headers as Headers, Record as Record
@@ -120,7 +120,6 @@ __all__ = [
     "ConfigError",
     "Context",
     "Criterion",
-    "Decode",
     "DecodeError",
     "DefinitionError",
     "ExecutorError",

@@ -15,10 +15,15 @@ from penstock.accumulators.kafka.places import Place, next_offsets, place_name
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Settings
 from penstock.accumulators.kafka.starting import Places
+from penstock.accumulators.kafka.values import Parsing
 from penstock.accumulators.kafka.watching import Watch
 from penstock.accumulators.record import Record
 from penstock.accumulators.source import Intake, Position
-from penstock.runtime.errors import SourceUnavailable
+from penstock.runtime.errors import DecodeError, SourceUnavailable
+from penstock.runtime.forms import FAULTS
+
+#: What a decoder raises for a value that it cannot read.
+UNREADABLE = (*FAULTS, DecodeError)
 
 
 async def read(
@@ -61,6 +66,8 @@ class Reader:
         self.waiting: int = 0
         self.held: bool = False
         self._whole = whole
+        reader = intake.reader
+        self._decode: Callable[[object], object] | None = reader.decode if isinstance(reader, Parsing) else None
         self._failure: Exception | None = None
 
     async def run(self) -> None:
@@ -108,16 +115,28 @@ class Reader:
         accept, name = self._intake.accept, place_name(place)
         if self._whole:
             for record in records:
-                if not accept(record_of(record), position=record.offset, partition=name):
+                if not accept(record_of(record), record.offset, name):
                     await self._wait()
         else:
-            for record in records:
-                if not accept(record.value, position=record.offset, partition=name):
-                    await self._wait()
+            await self._hand_over_values(name, records)
 
         self.offsets[place] = records[-1].offset + 1
         self.taken += len(records)
         self.waiting -= len(records)
+
+    async def _hand_over_values(self, name: str, records: Sequence[Fetched]) -> None:
+        """Do so with what the format makes of the values; what it cannot read is left to the accumulator."""
+        accept, decode = self._intake.accept, self._decode
+        for record in records:
+            event: object = record.value
+            if decode is not None:
+                try:
+                    event = decode(event)
+                except UNREADABLE:
+                    event = record.value
+
+            if not accept(event, record.offset, name):
+                await self._wait()
 
     async def _wait(self) -> None:
         """Wait for room, with the partitions paused; or give others on the loop their turn."""

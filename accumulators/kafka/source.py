@@ -7,8 +7,7 @@ rebalance. ``group=`` only names offsets that are told to the brokers afterwards
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from typing_extensions import override
@@ -16,18 +15,13 @@ from typing_extensions import override
 from penstock.accumulators.decoding import Convert
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Missing, Settings, Start
-from penstock.accumulators.record import Headers, Record
+from penstock.accumulators.kafka.values import FORMATS, DecodeRecord, Format, decoding, parsing
 from penstock.accumulators.source import Intake, Position
 from penstock.runtime.codec import Codec
 from penstock.runtime.durations import Duration, seconds
 from penstock.runtime.errors import DefinitionError
 from penstock.runtime.supervise import RestartPolicy
 from penstock.runtime.variables import resolve_template
-
-Format = Literal["json", "msgpack", "raw"]
-FORMATS = ("json", "msgpack", "raw")
-#: Given a topic, the bytes of a value, and the headers, returns the event or what it is made of.
-Decode = Callable[[str, bytes, Headers], object]
 
 
 class Kafka:
@@ -74,7 +68,7 @@ class Kafka:
         start: Start = "earliest",
         on_missing: Missing = "error",
         format: Format = "json",  # noqa: A002 - it is the word
-        decode: Decode | None = None,
+        decode: DecodeRecord | None = None,
         group: str | None = None,
         security: KafkaSecurity | None = None,
         look_every: Duration = 5.0,
@@ -95,7 +89,7 @@ class Kafka:
             options=dict(options or {}),
         )
         self.format: Format = format
-        self.decode: Decode | None = decode
+        self.decode: DecodeRecord | None = decode
         self.security: KafkaSecurity | None = security
         problems = [*self.settings.problems(), *self._problems()]
         if problems:
@@ -159,46 +153,3 @@ class Kafka:
 
         if self.decode is not None and self.format != "json":
             yield f"decode= says how values are read, and so does format={self.format!r}: leave one of them out"
-
-
-def parsing(format_: Format, codec: Codec[object]) -> Convert:
-    """Return what reads values of a format; other things, which are pushed, are converted."""
-    convert = codec.convert
-    decode = decoder_of(format_, codec)
-
-    def read(payload: object) -> object:
-        return decode(payload) if type(payload) is bytes else convert(payload)
-
-    return read
-
-
-def decoder_of(format_: Format, codec: Codec[object]) -> Callable[[bytes], object]:
-    """Return what decodes bytes straight into the type; by way of builtins where msgspec cannot."""
-    if format_ == "json":
-        # text is taken as it is; the members of some unions only the codec can tell apart
-        try:
-            return codec.convert if codec.exact & {bytes, str} else msgspec.json.Decoder[object](codec.type).decode
-        except TypeError:
-            return codec.convert
-
-    try:
-        return msgspec.msgpack.Decoder[object](codec.type).decode
-    except TypeError:
-        return lambda data: codec.convert(msgspec.msgpack.decode(data))
-
-
-def decoding(decode: Decode, codec: Codec[object]) -> Convert:
-    """Return what calls the user's decoder for a record; other things, which are pushed, are converted."""
-    convert = codec.convert
-
-    def read(payload: object) -> object:
-        if type(payload) is not Record:
-            return convert(payload)
-
-        value = payload.value
-        if type(value) is not bytes:
-            return convert(value)
-
-        return convert(decode(payload.topic or "", value, Headers(payload.headers)))
-
-    return read

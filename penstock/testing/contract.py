@@ -224,7 +224,7 @@ class BrokenIntake(RecordingIntake):
     """An intake that takes nothing."""
 
     @override
-    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+    def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
         raise IntakeBroken
 
 

@@ -78,10 +78,15 @@ class RecordingIntake:
         taken = {taken.partition: taken.position for taken in self.taken if taken.position is not None}
         return taken | self._skipped
 
+    @staticmethod
+    def reader(payload: object) -> object:
+        """Take a payload as it is."""
+        return payload
+
     #: All that was taken is as good as committed.
     stored = positions
 
-    def accept(self, payload: object, *, position: Position | None = None, partition: str = "") -> bool:
+    def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
         """Write an event down.
 
         Raises:
