@@ -102,6 +102,7 @@ class BatchingAccumulator(LiveAccumulator):
 
     @override
     def flush(self) -> int:
+        self._refuse_inside("flush")
         return self._close(self._open)
 
     @override
@@ -113,7 +114,7 @@ class BatchingAccumulator(LiveAccumulator):
     def _flush_as_asked(self) -> None:
         self._asked = False
         if self.gate.gone is None:
-            self.flush()
+            self._close(self._open)
 
         self.calm()
 
@@ -178,7 +179,7 @@ class BatchingAccumulator(LiveAccumulator):
 
     def _aged(self) -> None:
         self._timer = None
-        self.flush()
+        self._close(self._open)
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class BatchingAccumulator(LiveAccumulator):
     def finish(self) -> None:
         self.rest()
         if self._begun and not self.definition.durable:
-            self.flush()
+            self._close(self._open)
 
     @override
     def rest(self) -> None:

@@ -567,6 +567,11 @@ class LiveAccumulator:
         return 0
 
     @property
+    def most(self) -> int | None:
+        """How many events or values it may hold; None for as many as there are."""
+        return self.capacity
+
+    @property
     def flushes_after_firing(self) -> bool:
         """Whether ``flush_soon`` is to be called when a reactor that joins it has fired successfully."""
         return False
@@ -578,7 +583,7 @@ class LiveAccumulator:
         """Process the events that were gathered, and return how many.
 
         Raises:
-            AppError: The accumulator gathers none.
+            AppError: The accumulator gathers none, or called from inside a firing.
         """
         raise AppError(f"accumulator {self.name!r} has nothing to flush: it is no batch accumulator")
 
@@ -710,6 +715,7 @@ class LiveAccumulator:
             refused=self.refused,
             waiting=self.waiting,
             held=self.held,
+            capacity=self.most,
             health=self.health,
             error=self.error,
             lag=self.lag,

@@ -30,6 +30,8 @@ class AccumulatorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     #: Events in a batch that is not flushed yet, or values in a window.
     held: int
+    #: How many of those there may be, or how many events may wait; None for no bound.
+    capacity: int | None
     health: Health
     #: Why it is not live.
     error: str | None

@@ -75,6 +75,11 @@ class WindowAccumulator(LiveAccumulator):
     def held(self) -> int:
         return len(self._buffer)
 
+    @property
+    @override
+    def most(self) -> int | None:
+        return self._size
+
     # -- checkpoint ----------------------------------------------------------------------------------------
 
     @override

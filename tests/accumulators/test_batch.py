@@ -185,6 +185,22 @@ async def test_a_failed_firing_flushes_nothing(store_url: str) -> None:
         assert world.accumulator("total").held == 0
 
 
+async def test_a_graph_cannot_flush_a_batch(store_url: str) -> None:
+    refused: list[str] = []
+
+    def flush(_: Firing) -> None:
+        try:
+            world.accumulator("total").flush()
+        except AppError as error:
+            refused.append(str(error))
+
+    graph = Graph(before=flush)
+    async with World(store_url, [Reactor("r", [batch(max_size=1)])], [graph]) as world:
+        world.offer("total", 1.0)
+
+    assert ["flush('total') from inside a firing of 'r'" in message for message in refused] == [True]
+
+
 async def test_only_a_batch_can_be_flushed(store_url: str) -> None:
     @passthrough_accumulator
     def plain(event: int) -> int:

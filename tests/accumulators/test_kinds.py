@@ -13,9 +13,11 @@ from penstock.accumulators.polling import polling_accumulator
 from penstock.accumulators.source import Intake
 from penstock.accumulators.state import state_accumulator
 from penstock.accumulators.stream import stream_accumulator
+from penstock.graphs.graph import ComputationGraph
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import ChannelFull, DecodeError
 from penstock.runtime.variables import resolve_template
+from penstock.testing.app import open_test_app
 from penstock.testing.source import Pause, ScriptedSource
 from tests.reactors.world import Graph, World
 
@@ -140,6 +142,30 @@ async def test_scenario_35_an_event_that_its_function_fails_on_is_kept_aside_and
         assert letter.payload == b'{"value":-1.0}'
         assert [inputs["a"] for inputs in world.graphs[0].inputs] == [2.0]
         assert world.accumulator("a").statistics().failed == 1
+
+
+async def test_scenario_32_a_pushed_event_goes_all_the_way_to_a_terminal(store_url: str) -> None:
+    @passthrough_accumulator
+    def alpha(event: float) -> float:
+        return event
+
+    outputs: list[float] = []
+    graph = ComputationGraph("g", reactor=Reactor("r", [alpha]))
+
+    @graph.node
+    def entry(alpha: float) -> float:
+        return alpha * 2
+
+    @graph.node
+    def output(entry: float) -> float:
+        outputs.append(entry + 10)
+        return outputs[-1]
+
+    async with open_test_app([graph], store=store_url) as test:
+        await test.app.push(alpha, 7.0)
+        await test.app.push(alpha, 99.0)
+
+    assert outputs == [24.0, 208.0]
 
 
 # -- too much at once (scenarios 72 and 115, without a server) ----------------------------------------------------
