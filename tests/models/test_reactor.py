@@ -1,9 +1,10 @@
-"""A reactor under pushes, failures, pauses, orderly restarts and crashes, in every order."""
+"""Reactors under pushes, failures, pauses, fires by hand, orderly restarts and crashes, in every order."""
 
 import asyncio
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import pytest
@@ -11,13 +12,18 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from penstock.accumulators.passthrough import passthrough_accumulator
+from penstock.reactors.criteria import Criterion, when, when_any
 from penstock.reactors.firing import Firing
-from penstock.reactors.reactor import Reactor
+from penstock.reactors.policies import OnError, Retry
+from penstock.reactors.reactor import Reactor, Strategy
+from penstock.runtime.errors import FiringRefused
 from tests.reactors.world import Graph, World
 
 KEYS = "abc"
-#: Failures of one firing, one less than make a dead letter.
+#: Failures of one firing, one less than make a dead letter of one that is tried again.
 MOST_FAILURES = 4
+#: Tenths of a second that a push may wait; one that waits longer is given up, and was not taken.
+PATIENCE = 5
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -36,35 +42,66 @@ def number(firing: Firing) -> int:
     return order.number
 
 
-class ReactorMachine(RuleBasedStateMachine):
-    """The model is the number of the newest order of each key.
+def wanted(value: int) -> bool:
+    """Tell whether the predicate lets a number through."""
+    return value % 3 != 0
 
-    Whatever happens, each graph has for each key effects with rising numbers, so none twice and none of an old value
-    after that of a newer one; and when all is quiet, the last of them is that of the newest order.
+
+class ReactorMachine(RuleBasedStateMachine):
+    """The model is the list of the orders of each key that were acknowledged.
+
+    When all is quiet, each graph has for each key: numbers in rising order, none twice, none that the criteria forbid;
+    a dead letter stands for its number. A sequential reactor has *all* the numbers that the criteria allow, one that
+    coalesces at least the newest. What was fired by hand comes besides.
     """
+
+    strategy: Strategy = "latest"
+    policies: tuple[OnError | Retry, ...] = ("keep_dirty", "retry", "dead_letter")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.newest: dict[str, int] = {}
+        self.accepted: defaultdict[str, list[int]] = defaultdict(list)
         self.pushed = 0
         self.failed: Counter[tuple[str, str]] = Counter()
 
-    @initialize(waits=st.booleans(), slow=st.sampled_from([0.0, 0.3, 5.0]), limit=st.sampled_from([1, 3, 1000]))
-    def begin(self, waits: bool, slow: float, limit: int) -> None:
+    @initialize(
+        waits=st.booleans(),
+        slow=st.sampled_from([0.0, 0.3, 5.0]),
+        limit=st.sampled_from([1, 3, 1000]),
+        keyed=st.booleans(),
+        predicate=st.booleans(),
+        policy=st.integers(0, 2),
+        queue=st.sampled_from([1, 3, 1000]),
+    )
+    def begin(  # noqa: PLR0917 - what may differ from one reactor to another
+        self, waits: bool, slow: float, limit: int, keyed: bool, predicate: bool, policy: int, queue: int
+    ) -> None:
         quick = Graph("quick", effect=self.describe)
         second = Graph("second", effect=self.describe, seconds=slow if waits else None)
         for graph in (quick, second):
             graph.before = self.note(graph)
 
-        reactor = Reactor("r", [orders], key="symbol")
+        self.keyed, self.predicate = keyed, predicate
+        criteria: Criterion = when(lambda orders: wanted(orders.number)) if predicate else when_any()
+        reactor = Reactor(
+            "r",
+            [orders],
+            key="symbol" if keyed else None,
+            strategy=self.strategy,
+            queue_limit=queue if self.strategy == "sequential" else None,
+            criteria=criteria,
+            on_error=self.policies[policy % len(self.policies)],
+        )
         self.world = World(f"sqlite:///{self.folder.name}/store.db", [reactor], [quick, second], outbox_limit=limit)
         self.runner.run(self.world.start())
 
-    @staticmethod
-    def describe(firing: Firing) -> str:
-        return f"{firing.key} {number(firing)}"
+    def describe(self, firing: Firing) -> str | None:
+        if not firing.inputs:
+            return None  # fired by hand before the first value came
+
+        return f"{'hand' if firing.manual else 'own'} {firing.key if self.keyed else ''} {number(firing)}"
 
     def note(self, graph: Graph) -> Callable[[Firing], None]:
         def before(firing: Firing) -> None:
@@ -80,17 +117,22 @@ class ReactorMachine(RuleBasedStateMachine):
     @rule(keys=st.text(KEYS, min_size=1, max_size=5))
     def push(self, keys: str) -> None:
         async def push_all() -> None:
-            tasks = []
             for key in keys:
                 self.pushed += 1
-                self.newest[key] = self.pushed
-                tasks.append(asyncio.ensure_future(self.world.accumulator("orders").push(Order(key, self.pushed))))
-                await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no waiting
+                order = Order(key, self.pushed)
+                push = asyncio.ensure_future(self.world.accumulator("orders").push(order))
+                await self.world.advance()
+                for _ in range(PATIENCE):
+                    if not push.done():
+                        await self.world.advance(0.1)
 
-            while not all(task.done() for task in tasks):
-                await self.world.advance(0.1)
+                if not push.done():
+                    push.cancel()
+                    await self.world.advance()
+                    return
 
-            await asyncio.gather(*tasks)
+                await push
+                self.accepted[key if self.keyed else ""].append(order.number)
 
         self.runner.run(push_all())
 
@@ -101,6 +143,16 @@ class ReactorMachine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 1), times=st.integers(1, 3))
     def fail(self, index: int, times: int) -> None:
         self.world.graphs[index].fail(times)
+
+    @rule(key=st.sampled_from(KEYS))
+    def fire(self, key: str) -> None:
+        async def fire() -> None:
+            try:
+                self.world.reactor.fire(key if self.keyed else None)
+            except FiringRefused as refused:
+                assert refused.reason in {"paused", "busy", "full"}  # noqa: PT017 - most are not refused
+
+        self.runner.run(fire())
 
     @precondition(lambda self: not self.world.reactor.paused)
     @rule()
@@ -116,11 +168,18 @@ class ReactorMachine(RuleBasedStateMachine):
     def stop_and_start(self) -> None:
         self.runner.run(self.world.restart(crash=False))
 
-    @rule()
-    def crash_and_start(self) -> None:
-        self.runner.run(self.world.restart())
+    @rule(at=st.sampled_from(["nowhere", "before commit", "after commit"]), seconds=st.sampled_from([0.0, 1.0]))
+    def crash_and_start(self, at: Literal["nowhere", "before commit", "after commit"], seconds: float) -> None:
+        async def crash() -> None:
+            if at != "nowhere":
+                self.world.faults.fail(f"cut: {at}", times=None)
 
-    def world_call(self, function: Callable[[], None]) -> None:
+            await self.world.advance(seconds)
+            await self.world.restart()
+
+        self.runner.run(crash())
+
+    def world_call(self, function: Callable[[], object]) -> None:
         async def call() -> None:
             function()
 
@@ -137,27 +196,59 @@ class ReactorMachine(RuleBasedStateMachine):
 
     async def come_to_rest(self) -> None:
         self.world.reactor.resume()
-        await self.world.advance(200.0)
+        await self.world.advance(300.0)
         statistics = self.world.reactor.statistics()
-        letters = await self.world.letters()
-        effects = await self.world.store_effects()
+        own, by_hand = defaultdict[tuple[str, str], list[int]](list), defaultdict[tuple[str, str], set[int]](set)
+        for graph, text in await self.world.store_effects():
+            how, key, value = text.split(" ")
+            if how == "own":
+                own[graph, key].append(int(value))
+            else:
+                by_hand[graph, key].add(int(value))
+
+        buried = await self.buried()
         await self.world.stop()
+        assert (statistics.due, statistics.in_flight, statistics.queued) == (0, 0, 0)
+        for graph in ("quick", "second"):
+            for key, numbers in self.accepted.items():
+                self.check(numbers, own[graph, key], by_hand[graph, key], buried[graph, key])
 
-        assert (statistics.due, statistics.in_flight) == (0, 0)
-        numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for graph, text in effects:
-            key, _, value = text.partition(" ")
-            numbers[graph, key].append(int(value))
+    async def buried(self) -> defaultdict[tuple[str, str], list[int]]:
+        """Return the numbers that became dead letters, by graph and key."""
+        found = defaultdict[tuple[str, str], list[int]](list)
+        for letter in await self.world.letters():
+            assert letter.reason == "firing"
+            payload = msgspec.json.decode(letter.payload)
+            if payload:
+                order = msgspec.convert(payload["orders"], Order)
+                found[letter.part, order.symbol if self.keyed else ""].append(order.number)
 
-        for values in numbers.values():
-            assert values == sorted(set(values))
+        return found
 
-        if not letters:
-            assert {key: values[-1] for key, values in numbers.items()} == {
-                (graph, key): value for graph in ("quick", "second") for key, value in self.newest.items()
-            }
+    def check(self, numbers: list[int], own: list[int], by_hand: set[int], buried: list[int]) -> None:
+        allowed = [value for value in numbers if not self.predicate or wanted(value)]
+        assert own == sorted(set(own))
+        assert set(own) <= set(allowed)
+        seen = {*own, *by_hand, *buried}
+        if self.strategy == "sequential":
+            assert set(allowed) <= seen
+            assert not set(own) & (set(buried) - by_hand)
+        elif allowed and allowed[-1] == numbers[-1]:
+            assert allowed[-1] in seen
 
 
-@pytest.mark.timeout(120)
-class TestReactor(ReactorMachine.TestCase):
+class SequentialMachine(ReactorMachine):
+    """The same for a reactor that keeps the order."""
+
+    strategy = "sequential"
+    policies = ("dead_letter", "retry", Retry(attempts=5, backoff=0.1, factor=3.0))
+
+
+@pytest.mark.timeout(300)
+class TestLatest(ReactorMachine.TestCase):
+    settings = settings(max_examples=30, stateful_step_count=20)
+
+
+@pytest.mark.timeout(300)
+class TestSequential(SequentialMachine.TestCase):
     settings = settings(max_examples=30, stateful_step_count=20)
