@@ -23,6 +23,7 @@ from penstock.graphs.node import Declaration
 from penstock.graphs.plan import Plan, path_of
 from penstock.graphs.result import GraphResult, NodeEffect, Path
 from penstock.graphs.routes import ABSENT, NO_VALUE, Route
+from penstock.graphs.ways import NodeCounts, Way, counts_of
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Emit, Emittable, Start, Startable
 from penstock.runtime.errors import InvariantError, NodeFailed, NodeTimedOut, TimedOut
@@ -73,6 +74,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     emits: Mapping[str, str]
     #: What other global names stand for.
     constants: dict[str, object]
+    #: The one way through it; None when there are several.
+    path: Path | None
 
 
 def template_of(plan: Plan) -> Template:
@@ -86,6 +89,7 @@ def template_of(plan: Plan) -> Template:
         starts=source.starts,
         emits=source.emits,
         constants=source.constants | {name: value for name, value in SHARED.items() if name in shape.names},
+        path=None if plan.ways_part else path_of(plan, frozenset(), {}),
     )
 
 
@@ -145,6 +149,7 @@ class Compiled:
         self._graph = blueprint.graph
         self._plan_again = blueprint.plan
         self._shape = shape
+        self._failed: dict[str, int] = {}
         self.is_async: bool = template.is_async
         self.leaves: bool = any(each.executor or each.timeout for each in blueprint.declarations)
         nodes = {declaration.name: declaration for declaration in blueprint.declarations}
@@ -152,13 +157,23 @@ class Compiled:
         names |= template.constants
         names |= {name: prepare_of(nodes[node].starts) for name, node in template.starts.items()}
         names |= {name: emission_of(nodes[node].emits, blueprint.given) for name, node in template.emits.items()}
-        names |= {"__blame": self._blame, "__paths": Paths(self._plan_again), "__result": GraphResult}
+        self._ways = Ways(self._plan_again)
+        names |= {"__blame": self._blame, "__result": GraphResult}
+        if template.path is None:
+            names["__ways"] = self._ways
+        else:
+            names["__way"] = self._ways[()] = Way(template.path)
+
         if "__wrong" in shape.names:
             names["__wrong"] = self._wrong
 
         function: object = types.FunctionType(shape.code.replace(co_name=self._graph), names, self._graph)
         self.call: Traverse = cast("Traverse", function)
         self.acall: AsyncTraverse = cast("AsyncTraverse", function)
+
+    def counts(self) -> dict[str, NodeCounts]:
+        """Return what each node did so far."""
+        return counts_of(self._shape.script.variables, self._ways.values(), self._failed)
 
     @property
     def text(self) -> str:
@@ -180,6 +195,7 @@ class Compiled:
             if frame.f_code.co_filename == self._shape.file and line in self._shape.script.owners:
                 node = self._shape.script.owners[line]
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                self._failed[node] = self._failed.get(node, 0) + 1
                 inputs = self._inputs(node, frame.f_locals)
                 kind = NodeTimedOut if isinstance(error, TimedOut) else NodeFailed
                 return kind(self._graph, node, reason, inputs, shown(inputs))
@@ -214,7 +230,7 @@ def _frames(error: BaseException) -> list[tuple[types.FrameType, int]]:
     return frames if error.__cause__ is None else [*frames, *traceback.walk_tb(error.__cause__.__traceback__)]
 
 
-class Paths(dict[object, Path]):
+class Ways(dict[object, Way]):
     """The ways that traversals took, by the facts that tell them apart; each is worked out once."""
 
     __slots__ = ("_plan_again",)
@@ -223,7 +239,7 @@ class Paths(dict[object, Path]):
         super().__init__()
         self._plan_again = plan_again
 
-    def __missing__(self, facts: object) -> Path:
+    def __missing__(self, facts: object) -> Way:
         values = list(cast("tuple[object, ...]", facts)) if isinstance(facts, tuple) else [facts]
         plan = self._plan_again()
         present = frozenset(name for name, there in zip(plan.gates, values, strict=False) if there)
@@ -233,5 +249,5 @@ class Paths(dict[object, Path]):
             for name, variants in plan.routers.items()
         }
         routed = {name: numbers[name][str(label)] for name, label in labels.items() if label is not None}
-        self[facts] = path = path_of(plan, present, routed)
-        return path
+        self[facts] = way = Way(path_of(plan, present, routed))
+        return way

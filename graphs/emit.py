@@ -390,7 +390,11 @@ class _Emitter:
             self._outputs()
 
         effects = "__effects" if self._has_effects() else "()"
-        self.source.add(2, f"return __result({outputs}, {effects}, __paths[{self._facts()}])")
+        if self.plan.ways_part:
+            self.source.add(2, f"__way = __ways[{self._facts()}]")
+
+        self.source.add(2, "__way.count += 1")
+        self.source.add(2, f"return __result({outputs}, {effects}, __way.path)")
 
     def _outputs(self) -> None:
         previous = ALWAYS
@@ -405,7 +409,7 @@ class _Emitter:
         """Return what tells the ways of a traversal apart."""
         facts = [f"{self.variable[name]} is not __absent" for name in self.plan.gates]
         facts += [self._mark(name) for name in self.plan.routers]
-        return ", ".join(facts) if facts else "()"
+        return ", ".join(facts)
 
 
 def mark_of(variable: str) -> str:

@@ -5,15 +5,16 @@ A graph holds no run-time state: one definition may serve several apps, and a tr
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, TypeVar, overload
+from typing import TypeVar, overload
 
 from typing_extensions import override
 
 from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled, Template, template_of
-from penstock.graphs.draw import mermaid
+from penstock.graphs.draw import Counting, Form, draw
 from penstock.graphs.emitting import emission_problems
+from penstock.graphs.explain import explain
 from penstock.graphs.inputs import Declared, Edge, declared_inputs
 from penstock.graphs.node import NOTHING, Declaration, Input, NodeFunction, captured, name_of, place
 from penstock.graphs.plan import Plan, check
@@ -286,20 +287,31 @@ class ComputationGraph:
         """Whether a node is ``async def``."""
         return self.compiled.is_async
 
-    def draw(self, form: Literal["mermaid"] = "mermaid") -> str:
-        """Return a picture of the graph as text; also of one that has problems."""
-        if form != "mermaid":
-            raise ValueError(f"draw({form!r}) is not there yet: use draw('mermaid')")
+    def draw(self, form: Form = "mermaid", *, app: Counting | None = None) -> str:
+        """Return a picture of the graph as text; also of one that has problems.
 
-        return mermaid(self._topology)
+        Args:
+            form: ``"mermaid"``, or ``"svg"`` for a document that also stands inside HTML.
+            app: A running app, which says how often each node ran, was skipped, was not ready, and failed.
+        """
+        return draw(self._topology, form, app)
 
-    def explain(self) -> str:
-        """Return the source of the compiled graph.
+    def _repr_svg_(self) -> str:
+        """Show the graph in a notebook."""
+        return self.draw("svg")
+
+    def explain(self, *, source: bool = False) -> str:
+        """Return in words what runs when, in which order, and why a node is skipped.
+
+        Args:
+            source: Return the source of the compiled graph as well.
 
         Raises:
             DefinitionError: The graph has problems.
         """
-        return self.compiled.text
+        compiled = self.compiled
+        text = explain(self._topology, self._blueprint.plan())
+        return f"{text}\n{compiled.text}" if source else text
 
     # -- running -------------------------------------------------------------------------------------------
 

@@ -51,6 +51,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     copies: bool
 
     @property
+    def ways_part(self) -> bool:
+        """Whether it depends on values what runs."""
+        return bool(self.gates or self.routers)
+
+    @property
     def is_async(self) -> bool:
         """Whether a node waits."""
         return any(step.node.is_async for step in self.steps.values())

@@ -18,6 +18,7 @@ import msgspec
 from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
 from penstock.accumulators.boundary import Boundary
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.portal import Portal, open_portal
 from penstock.reactors.firing import Key
@@ -353,6 +354,13 @@ class App:
     def health(self) -> Health:
         """Return how the app and each of its parts feel."""
         return Health(status="closed") if self._session is None else self._session.health()
+
+    def node_counts(self, graph: ComputationGraph | str) -> Mapping[str, NodeCounts]:
+        """Return how often each node of a graph ran, was skipped, was not ready, and failed, since the app was opened.
+
+        That is in firings; of a graph without reactor, in all traversals of this process.
+        """
+        return self._open.node_counts(graph)
 
     def statistics(self) -> "Statistics":
         """Return the counters of every part."""

@@ -8,6 +8,7 @@ more than what is committed, and the next start goes on from there.
 import asyncio
 import random
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
@@ -19,7 +20,9 @@ from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
 from penstock.checkup import checkup
+from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.subscriber import GraphSubscriber
+from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.listening import Listening
 from penstock.lookup import find
@@ -85,6 +88,7 @@ class Session:
         self.domains: dict[str, Domain] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
         self.reactors: dict[str, LiveReactor] = {}
+        self.subscribers: dict[str, GraphSubscriber] = {}
 
     # -- start ---------------------------------------------------------------------------------------------
 
@@ -183,7 +187,8 @@ class Session:
 
         for graph in self.wiring.graphs.values():
             if graph.reactor is not None:
-                self.reactors[graph.reactor.name].subscribe(GraphSubscriber(graph, self.executors))
+                self.subscribers[graph.name] = subscriber = GraphSubscriber(graph, self.executors)
+                self.reactors[graph.reactor.name].subscribe(subscriber)
 
         for domain in self.domains.values():
             await domain.open()
@@ -351,12 +356,19 @@ class Session:
         """Return how everything feels, from facts."""
         return checkup(self.store, self.domains.values(), self.supervisor.facts())
 
+    def node_counts(self, wanted: ComputationGraph | str) -> Mapping[str, NodeCounts]:
+        """Return what the nodes of a graph did."""
+        graph = find("graph", wanted, self.wiring.graphs, self.wiring.graphs)
+        subscriber = self.subscribers.get(graph.name)
+        return (graph.compiled if subscriber is None else subscriber.compiled).counts()
+
     def statistics(self) -> Statistics:
         """Return the counters of every part."""
         return Statistics(
             accumulators={name: each.statistics() for name, each in self.accumulators.items()},
             reactors={name: each.statistics() for name, each in self.reactors.items()},
             domains={name: each.statistics() for name, each in self.domains.items()},
+            graphs={name: self.node_counts(name) for name in self.wiring.graphs},
             worker=self.worker.statistics(),
             store=self.store.statistics(),
             scheduler=self.scheduler.statistics(),

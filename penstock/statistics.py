@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from penstock.accumulators.statistics import AccumulatorStatistics
+from penstock.graphs.ways import NodeCounts
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.statistics import DomainStatistics, ReactorStatistics
 from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
@@ -21,6 +22,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     accumulators: Mapping[str, AccumulatorStatistics]
     reactors: Mapping[str, ReactorStatistics]
     domains: Mapping[str, DomainStatistics]
+    #: What each node did, by graph and node.
+    graphs: Mapping[str, Mapping[str, NodeCounts]]
     worker: WorkerStatistics
     store: WriterStatistics
     scheduler: SchedulerStatistics
@@ -44,6 +47,9 @@ def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iter
 
     for name, domain in statistics.domains.items():
         yield Sample(metric="penstock_outbox_effects", value=domain.outbox, labels={"domain": name})
+
+    for name, nodes in statistics.graphs.items():
+        yield from graph_samples(name, nodes)
 
     yield from worker_samples(statistics.worker)
     yield from store_samples(statistics.store)
@@ -74,6 +80,15 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
     yield Sample(metric="penstock_accumulator_events_held", value=statistics.held, labels=labels)
     yield Sample(metric="penstock_accumulator_live", value=statistics.health == "live", labels=labels)
+
+
+def graph_samples(graph: str, nodes: Mapping[str, NodeCounts]) -> Iterator[Sample]:
+    """Yield what the nodes of a graph did; outcomes that never came are left out, since there are many nodes."""
+    for node, counts in nodes.items():
+        for outcome, count in msgspec.structs.asdict(counts).items():
+            if count:
+                labels = {"graph": graph, "node": node, "outcome": outcome}
+                yield Sample(metric="penstock_graph_nodes_total", value=count, labels=labels)
 
 
 def worker_samples(statistics: WorkerStatistics) -> Iterator[Sample]:

@@ -8,7 +8,7 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
   penstock_source_lag_events penstock_source_events_per_second
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
-  penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
+  penstock_graph_nodes_total penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total penstock_cut_effects_total
   penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total penstock_states_ignored_total
 * runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
   penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
@@ -100,6 +100,9 @@ METRICS = {
         "Failures of a graph in a firing; outcome: retry or dead_letter", "reactor", "graph", "outcome"
     ),
     "penstock_firing_seconds": histogram("From the start of a firing to its end", "reactor"),
+    "penstock_graph_nodes_total": counter(
+        "Nodes of graphs in firings; outcome: ran, skipped, not_ready or failed", "graph", "node", "outcome"
+    ),
     "penstock_keys": gauge("Keys that a reactor holds", "reactor"),
     "penstock_outbox_effects": gauge("Effects that wait for a cut", "domain"),
     "penstock_cuts_total": counter("Cuts that were committed", "domain"),

@@ -324,7 +324,7 @@ def test_graphs_of_one_shape_share_their_source_and_not_their_functions() -> Non
     for number, graph in enumerate(graphs):
         graph.node(functools.partial(add, number=number))
 
-    assert len({graph.explain() for graph in graphs}) == 1
+    assert len({graph.compiled.text for graph in graphs}) == 1
     assert [graph.run_sync(a=5).outputs for graph in graphs] == [{"add": 5}, {"add": 6}]
 
 
@@ -644,15 +644,6 @@ def test_terminals_and_inputs_have_types() -> None:
     assert ended.terminals["decide"] == Hold | None
 
 
-def test_picture_that_is_not_there_yet_is_refused() -> None:
-    with pytest.raises(ValueError, match="use draw"):
-        threshold().draw("svg")
-
-
 def test_graph_says_what_it_is() -> None:
     assert repr(threshold()) == "<graph 'threshold' of decide, execute, audit>"
     assert repr(of()) == "<graph 'under_test' of no nodes>"
-
-
-def test_source_explains_the_graph() -> None:
-    assert "decide = _decide(orderbook, reference)" in threshold().explain()

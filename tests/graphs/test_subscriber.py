@@ -4,10 +4,11 @@ import pytest
 
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.subscriber import GraphSubscriber
+from penstock.graphs.ways import NodeCounts
 from penstock.reactors.firing import Outcome, Subscriber
 from penstock.runtime.effects import Recorded, Start
 from penstock.runtime.errors import DefinitionError, NodeFailed
-from tests.graphs.streams import Book, firing, market
+from tests.graphs.streams import Book, Hold, Trade, firing, market
 
 
 class Settle:
@@ -76,3 +77,39 @@ def test_failure_of_a_node_goes_to_the_reactor() -> None:
 def test_graph_with_problems_is_refused_before_any_firing() -> None:
     with pytest.raises(DefinitionError, match="no nodes"):
         GraphSubscriber(ComputationGraph("maker", reactor=market))
+
+
+async def test_nodes_are_counted_for_each_subscriber() -> None:
+    graph = ComputationGraph("maker", reactor=market)
+
+    @graph.node(terminals=(Hold,))
+    def decide(orderbook: Book) -> Trade | Hold:
+        return Trade(1 / orderbook.bid) if orderbook.bid < orderbook.ask else Hold("wide")
+
+    @graph.node
+    def execute(decide: Trade) -> float:
+        return decide.price
+
+    one, other = GraphSubscriber(graph), GraphSubscriber(graph)
+    for book in (Book(1.0, 2.0), Book(1.0, 2.0), Book(2.0, 1.0)):
+        one.run(firing(orderbook=book))
+
+    one.run(firing())
+    with pytest.raises(NodeFailed):
+        one.run(firing(orderbook=Book(0.0, 1.0)))
+
+    assert one.compiled.counts() == {
+        "decide": NodeCounts(ran=3, not_ready=1, failed=1),
+        "execute": NodeCounts(ran=2, skipped=1, not_ready=1),
+    }
+    assert other.compiled.counts() == {"decide": NodeCounts(), "execute": NodeCounts()}
+
+
+def test_nodes_of_a_graph_with_one_way_are_counted_too() -> None:
+    graph = ComputationGraph("g", inputs={"x": int})
+    graph.node(name="one")(lambda x: x)
+    graph.node(name="two")(lambda one: one)
+    for _ in range(3):
+        assert graph.run_sync(x=1).ran == ("one", "two")
+
+    assert graph.compiled.counts() == {"one": NodeCounts(ran=3), "two": NodeCounts(ran=3)}
