@@ -72,7 +72,7 @@ async def main(store: str) -> None:
         await app.wait_idle()  # until every event has led to whatever it leads to
         reports = [run.output["report"] async for run in app.runs(workflow=investigate) if run.output]
         print("reports:", sorted(reports))
-        print("newest:", app.state(market)["INIT"]["orderbook"])
+        print("newest:", app.state(market).values["INIT"]["orderbook"])
 
 
 if __name__ == "__main__":

@@ -94,14 +94,14 @@ async def main(store: str) -> None:
         print("taken again:", await app.push(trades, Trade("ACME", 100.0, 5), key="trade-1"))
         await app.wait_idle()
         print("prices:", seen)
-        values = app.state(desk)[None]
+        values = app.state(desk).values[None]
         print("volume of three:", values["volumes"])
         print("limit:", values["limit"], "- highest:", values["highest"])
         statistics = app.statistics().accumulators
         print("dropped:", statistics["trades"].filtered, "- in the batch:", statistics["volumes"].held)
 
     async with app:  # opened again: window and batch are back, and nothing has fired
-        print("after a restart:", app.state(desk)[None]["recent"], app.statistics().accumulators["volumes"].held)
+        print("after a restart:", app.state(desk).values[None]["recent"], app.statistics().accumulators["volumes"].held)
         print("flushed:", await app.flush(volumes))
 
 

@@ -47,8 +47,10 @@ from penstock.reactors.criteria import (
     when_any as when_any,
 )
 from penstock.reactors.firing import Firing as Firing
+from penstock.reactors.past import PastFiring as PastFiring
 from penstock.reactors.policies import Retry as Retry
 from penstock.reactors.reactor import Reactor as Reactor, broadcast as broadcast
+from penstock.reactors.view import KeyState as KeyState, ReactorState as ReactorState
 from penstock.runtime.clock import Clock as Clock, SystemClock as SystemClock
 from penstock.runtime.config import Config as Config
 from penstock.runtime.errors import (
@@ -138,6 +140,7 @@ __all__ = [
     "InvariantError",
     "Kafka",
     "KafkaSecurity",
+    "KeyState",
     "LeaseLost",
     "Lines",
     "Memory",
@@ -147,6 +150,7 @@ __all__ = [
     "Part",
     "PartFailed",
     "PartHealth",
+    "PastFiring",
     "PenstockError",
     "Portal",
     "Position",
@@ -155,6 +159,7 @@ __all__ = [
     "ProcessDied",
     "ProcessFailed",
     "Reactor",
+    "ReactorState",
     "Record",
     "Retry",
     "Route",

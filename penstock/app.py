@@ -22,7 +22,9 @@ from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.portal import Portal, open_portal
 from penstock.reactors.firing import Key
+from penstock.reactors.past import PastFiring
 from penstock.reactors.reactor import Reactor
+from penstock.reactors.view import ReactorState
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.config import Config, load
 from penstock.runtime.errors import AppError
@@ -261,29 +263,97 @@ class App:
         """
         return self._open.listening.boundaries(self._open.accumulator(accumulator), capacity)
 
+    # -- operating -----------------------------------------------------------------------------------------
+
     async def fire(self, reactor: Reactor | str, key: Key = None) -> str:
         """Fire a reactor now, whatever its criteria say, and return the firing's id.
 
+        Args:
+            reactor: The reactor or its name.
+            key: Which key to fire, where the reactor tells keys apart.
+
         Raises:
-            AppError: Refused: the reactor is unknown, paused, or busy with a firing of the key; the outbox is full; or
-                a key has to be named.
+            FiringRefused: Nothing has fired: the reactor is paused, has not started, or is busy with a firing of the
+                key; the outbox is full; or a graph asked for it. ``reason`` says which.
+            AppError: The reactor is unknown, or a key has to be named, or must not be.
         """
         return self._open.reactor(reactor).fire(key)
 
-    async def pause(self, reactor: Reactor | str) -> None:
+    async def fire_with(
+        self, reactor: Reactor | str, values: Mapping[str, object], *, merge: bool = False, key: Key = None
+    ) -> str:
+        """Fire a reactor now with other values, and return the firing's id. They stay in its cache.
+
+        Args:
+            reactor: The reactor or its name.
+            values: By input, as what its accumulator lets through, or made of builtins or JSON.
+            merge: Keep the values of the other inputs; else the cache holds these alone from now on.
+            key: Which key to fire, where the reactor tells keys apart.
+
+        Raises:
+            FiringRefused: As ``fire``; the cache is as it was.
+            DecodeError: A value does not have the type of its input.
+            AppError: The reactor is unknown, a name is no input of it, or a value belongs to another key.
+        """
+        return self._open.reactor(reactor).fire_with(values, merge=merge, key=key)
+
+    async def pause(self, reactor: Reactor | str) -> bool:
         """Let a reactor take boundaries but not fire, until it is resumed or the app is opened again.
 
         Returns when everything that the reactor took before is durable.
+
+        Returns:
+            Whether it fired before; False when it was paused already.
         """
-        await self._open.pause(reactor)
+        return await self._open.operators.pause(reactor)
 
-    async def resume(self, reactor: Reactor | str) -> None:
-        """Let a paused reactor fire again; what became due fires at once."""
-        await self._open.resume(reactor)
+    async def resume(self, reactor: Reactor | str) -> bool:
+        """Let a paused reactor fire again; what became due fires at once.
 
-    def state(self, reactor: Reactor | str) -> Mapping[Key, Mapping[str, object]]:
-        """Return the newest value of each input of a reactor, by key."""
-        return self._open.reactor(reactor).state().values
+        Returns:
+            Whether it was paused.
+        """
+        return await self._open.operators.resume(reactor)
+
+    def state(self, reactor: Reactor | str) -> ReactorState:
+        """Return what a reactor holds: values, what is new among them, what waits, how old it is.
+
+        ``state(market).values["A"]["orderbook"]`` is the newest order book of key ``"A"``; the only key of a reactor
+        without ``key=`` is None.
+        """
+        return self._open.reactor(reactor).state()
+
+    async def history(
+        self, reactor: Reactor | str, *, limit: int = 50, before: int | None = None
+    ) -> Sequence[PastFiring]:
+        """Return firings that are over, the newest first.
+
+        The last 200 of each reactor (``firing_history``) are kept in memory since the app was opened; of those that
+        follow each other within half a millisecond one in 64.
+
+        Args:
+            reactor: The reactor or its name.
+            limit: The most to return.
+            before: Only those before this one: ``number`` of the last of the page before.
+
+        Raises:
+            AppError: The reactor is unknown, or the limit is none.
+        """
+        return await self._open.operators.history(reactor, limit, before)
+
+    async def reset(self, part: AnyAccumulator | Reactor | str) -> Sequence[str]:
+        """Start at once what waits for its restart after a crash, also when it was given up, and forget its crashes.
+
+        Args:
+            part: An accumulator or a reactor, or its name; or a part as ``health`` names it.
+
+        Returns:
+            Names of the parts that had crashed; none when all were well.
+
+        Raises:
+            AppError: There is no such part.
+        """
+        return self._open.operators.reset(part)
 
     # -- runs ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.listening import Listening
 from penstock.lookup import find
+from penstock.operators import Operators
 from penstock.reactors.components import components
 from penstock.reactors.domain import Domain
 from penstock.reactors.live import LiveReactor
@@ -117,6 +118,7 @@ class Session:
         self._resources.push_async_callback(self._give_back)
         jitter = random.Random()  # noqa: S311  it keeps no secret
         self.supervisor: Supervisor = Supervisor(self._group, self.scheduler, self.tell, jitter)
+        self.operators: Operators = Operators(self)
         self._resources.push_async_callback(self.supervisor.stop)
         if self.config.switch_interval is not None:
             self._resources.callback(sys.setswitchinterval, sys.getswitchinterval())
@@ -334,21 +336,6 @@ class Session:
     def workflow(self, wanted: Workflow | str) -> Workflow:
         """Return a workflow."""
         return find("workflow", wanted, self.wiring.workflows, self.wiring.workflows)
-
-    async def pause(self, wanted: Reactor | str) -> None:
-        """Pause a reactor, and make that durable."""
-        reactor = self.reactor(wanted)
-        reactor.pause()
-        await self._domain_of(reactor).flush()
-
-    async def resume(self, wanted: Reactor | str) -> None:
-        """Resume a reactor, and make that durable."""
-        reactor = self.reactor(wanted)
-        reactor.resume()
-        await self._domain_of(reactor).flush()
-
-    def _domain_of(self, reactor: LiveReactor) -> Domain:
-        return next(domain for domain in self.domains.values() if reactor.name in domain.reactors)
 
     # -- looking -------------------------------------------------------------------------------------------
 

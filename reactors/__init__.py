@@ -12,15 +12,20 @@ from penstock.reactors.criteria import (
     when_any as when_any,
 )
 from penstock.reactors.firing import Firing as Firing, Outcome as Outcome, Subscriber as Subscriber
+from penstock.reactors.past import PastFiring as PastFiring
 from penstock.reactors.policies import Retry as Retry
 from penstock.reactors.reactor import Broadcast as Broadcast, Reactor as Reactor, broadcast as broadcast
+from penstock.reactors.view import KeyState as KeyState, ReactorState as ReactorState
 
 __all__ = [
     "Broadcast",
     "Criterion",
     "Firing",
+    "KeyState",
     "Outcome",
+    "PastFiring",
     "Reactor",
+    "ReactorState",
     "Retry",
     "Subscriber",
     "broadcast",

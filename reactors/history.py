@@ -26,6 +26,8 @@ class Fired(msgspec.Struct, frozen=True):
     errors: Mapping[str, BaseException] | None
     #: The graphs that ran, in their order.
     graphs: tuple[str, ...] = ()
+    #: Its place among those that were noted.
+    number: int = 0
 
     @property
     def results(self) -> dict[str, str | None]:
@@ -40,9 +42,10 @@ class History:
     Attributes:
         measure_from: A firing that was decided before this belongs to a burst.
         latency: Seconds from the decision to the end of those that were measured.
+        noted: How many were noted.
     """
 
-    __slots__ = ("_ended", "_fired", "_monotonic", "latency", "measure_from")
+    __slots__ = ("_ended", "_fired", "_monotonic", "latency", "measure_from", "noted")
 
     def __init__(self, monotonic: Callable[[], float], length: int, ended: Callable[[float], None]) -> None:
         """Begin with nothing.
@@ -57,6 +60,7 @@ class History:
         self._fired: deque[Fired] = deque(maxlen=length)
         self.measure_from: float = -math.inf
         self.latency: Histogram = Histogram()
+        self.noted: int = 0
 
     def close(self, firing: Firing, errors: Mapping[str, BaseException] | None = None) -> None:
         """Note the end of a firing."""
@@ -64,9 +68,14 @@ class History:
         seconds = end - firing.moment
         self.measure_from = end + BURST_GAP
         self.latency.record(seconds)
+        self.noted += 1
         self._fired.append(Fired(firing, seconds, errors))
         self._ended(end)
 
     def newest_first(self, graphs: tuple[str, ...]) -> list[Fired]:
         """Return the last firings of these graphs."""
-        return [Fired(each.firing, each.seconds, each.errors, graphs) for each in reversed(self._fired)]
+        newest = self.noted
+        return [
+            Fired(each.firing, each.seconds, each.errors, graphs, newest - age)
+            for age, each in enumerate(reversed(self._fired))
+        ]

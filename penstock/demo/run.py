@@ -179,7 +179,7 @@ class Demo:
         """Look at the app."""
         statistics = self._app.statistics()
         reactor = statistics.reactors[self._machine.name]
-        state = self._app.state(self._machine).get(None, {})
+        state = self._app.state(self._machine).values.get(None, {})
         counts = {name: each.boundaries for name, each in statistics.accumulators.items()}
         rates = self._rates({**counts, FIRINGS: reactor.firings})
         return Frame(

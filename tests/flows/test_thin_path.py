@@ -76,7 +76,7 @@ async def test_a_restart_goes_on_with_what_was_in_the_cache(store_url: str) -> N
         await test.settle()
 
         assert again.executed == []  # a restart fires nothing by itself …
-        assert test.app.state("market") == {"A": {"orderbook": Book("A", 2.0, 4.0), "reference": Rate(1.0)}}
+        assert test.app.state("market").values == {"A": {"orderbook": Book("A", 2.0, 4.0), "reference": Rate(1.0)}}
         await test.app.fire("market", "A")
         await test.settle()
         assert again.executed == ["A"]  # … and knows what was there before

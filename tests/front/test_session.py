@@ -123,7 +123,7 @@ async def test_a_domain_whose_last_cut_fails_keeps_no_other_from_its_own(store_u
         await stop_with_a_failing_cut()
 
     async with open_test_app([first, second], store=store_url) as test:
-        states = {name: test.app.state(name) for name in ("first", "second")}
+        states = {name: test.app.state(name).values for name in ("first", "second")}
         assert {"second_ticks": Tick(2)} in [state.get(None) for state in states.values()]
 
 

@@ -1,0 +1,106 @@
+"""What operators ask of an open app beyond one reactor: durable pauses, what was fired, parts that were given up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.live import LiveAccumulator
+from penstock.lookup import find
+from penstock.reactors.domain import Domain
+from penstock.reactors.live import LiveReactor
+from penstock.reactors.past import PastFiring, past
+from penstock.reactors.reactor import Reactor
+from penstock.runtime.errors import AppError
+from penstock.runtime.supervise import Part, Supervisor
+
+
+class Running(Protocol):
+    """An open app, as its operators see it."""
+
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """The domains by name."""
+        ...
+
+    @property
+    def accumulators(self) -> Mapping[str, LiveAccumulator]:
+        """The accumulators by name."""
+        ...
+
+    @property
+    def reactors(self) -> Mapping[str, LiveReactor]:
+        """The reactors by name."""
+        ...
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """What runs by itself."""
+        ...
+
+    def reactor(self, wanted: Reactor | str) -> LiveReactor:
+        """Return a reactor."""
+        ...
+
+
+class Operators:
+    """Carries out commands.
+
+    Args:
+        running: The app.
+    """
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    async def pause(self, wanted: Reactor | str) -> bool:
+        """Pause a reactor, and make what it took durable; tell whether that is new."""
+        reactor = self._running.reactor(wanted)
+        changed = reactor.pause()
+        await self._domain_of(reactor).flush()
+        return changed
+
+    async def resume(self, wanted: Reactor | str) -> bool:
+        """Resume a reactor; tell whether it was paused."""
+        reactor = self._running.reactor(wanted)
+        changed = reactor.resume()
+        await self._domain_of(reactor).flush()
+        return changed
+
+    def _domain_of(self, reactor: LiveReactor) -> Domain:
+        return next(domain for domain in self._running.domains.values() if reactor.name in domain.reactors)
+
+    async def history(self, wanted: Reactor | str, limit: int, before: int | None) -> Sequence[PastFiring]:
+        """Return firings of a reactor that are over, the newest first."""
+        reactor = self._running.reactor(wanted)
+        if limit < 1:
+            raise AppError(f"history({reactor.name!r}, limit={limit}): the limit is at least 1")
+
+        found = [fired for fired in reactor.history() if before is None or fired.number < before]
+        return [past(fired) for fired in found[:limit]]
+
+    def reset(self, wanted: AnyAccumulator | Reactor | str) -> Sequence[str]:
+        """Start what waits after a crash; return what that is."""
+        crashed = [part for part in self._parts_of(wanted) if not part.ended and part.crashes]
+        for part in crashed:
+            part.reset()
+
+        return [part.name for part in crashed]
+
+    def _parts_of(self, wanted: AnyAccumulator | Reactor | str) -> Sequence[Part]:
+        """Return what runs for a part that somebody names."""
+        name = wanted if isinstance(wanted, str) else wanted.name
+        named = dict(self._named())
+        return find("part", name, named, named)
+
+    def _named(self) -> Iterator[tuple[str, Sequence[Part]]]:
+        """Yield all names that ``reset`` knows, with what runs for them."""
+        parts = {part.name: part for part in self._running.supervisor.parts}
+        for name, part in parts.items():
+            yield name, [part]
+
+        for name in self._running.accumulators:
+            own = (f"accumulator {name}", f"accumulator {name} processing")
+            yield name, [parts[each] for each in own if each in parts]
+
+        for name, reactor in self._running.reactors.items():
+            yield name, reactor.parts
