@@ -5,13 +5,14 @@ A graph holds no run-time state: one definition may serve several apps, and a tr
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 from typing_extensions import override
 
 from penstock.graphs.blueprint import Blueprint
 from penstock.graphs.checks import notes
 from penstock.graphs.compile import Compiled, Template, template_of
+from penstock.graphs.data import read, written
 from penstock.graphs.draw import Counting, Form, draw
 from penstock.graphs.emitting import emission_problems
 from penstock.graphs.explain import explain
@@ -102,6 +103,51 @@ class ComputationGraph:
     @override
     def __repr__(self) -> str:
         return f"<graph {self.name!r} of {', '.join(self._declarations) or 'no nodes'}>"
+
+    @classmethod
+    def from_topology(
+        cls,
+        data: Mapping[str, object] | str | bytes,
+        *,
+        functions: Mapping[str, NodeFunction],
+        reactor: Reactor | None = None,
+        inputs: Declared | None = None,
+        parts: Mapping[str, object] = NOTHING,
+    ) -> Self:
+        """Build a graph from data: a mapping or JSON text with its name and its nodes.
+
+        Args:
+            data: As ``topology`` returns it. A node is a mapping with the keys ``function`` (its own name by default),
+                ``inputs``, ``terminals``, ``starts``, ``emits``, ``executor`` and ``timeout``, all of which may be left
+                out. A source is a name, ``{"from": node, "types": […]}``, ``{"route": node, "variant": …}``,
+                ``{"first_of": […]}`` or ``{"optional": source, "default": …}``.
+            functions: The functions by name; each must be used.
+            reactor: Whose firings run it.
+            inputs: The declared inputs of a graph without reactor, where data cannot name their types.
+            parts: The workflows and accumulators that nodes name; those of the reactor are known.
+
+        Whatever is wrong is reported by ``check``, together with all else.
+
+        Raises:
+            DefinitionError: The data are no JSON, or no mapping.
+        """
+        found = read(data, functions=functions, reactor=reactor, inputs=inputs, parts=parts)
+        graph = cls(found.name, **cast("dict[str, Any]", found.options))  # checked like what users write
+        graph._problems += found.problems
+        for node in found.nodes:
+            graph.node(name=node.name, **cast("dict[str, Any]", node.options))(node.fn)
+
+        return graph
+
+    def topology(self) -> dict[str, object]:
+        """Return the graph as data, from which ``from_topology`` builds it again, given functions and types."""
+        options = {"copy_inputs": self.copy_inputs, "commit_snapshot": self.commit_snapshot}
+        return written(self._topology, reactor=self.reactor.name if self.reactor else "", options=options)
+
+    @property
+    def functions(self) -> Mapping[str, NodeFunction]:
+        """The functions of the nodes, by node."""
+        return {name: declaration.fn for name, declaration in self._declarations.items()}
 
     # -- declaring -----------------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     #: Names of the types that it takes of a union, where they are given as text.
     labels: tuple[str, ...] = ()
+    #: Whether its types are those that ``From`` names, not those of the annotation.
+    narrowed: bool = False
     #: Whether it is one of several that the parameter may take.
     choice: bool = False
     #: Whether the node runs without it, and ``absent`` stands for a source that was skipped as well.
@@ -254,6 +256,7 @@ def arguments_of(parameter: Parameter, wish: Wish, name_of: Callable[[object], s
             by_keyword=parameter.kind == inspect.Parameter.KEYWORD_ONLY,
             variant=reference.variant,
             labels=tuple(each for each in reference.types if isinstance(each, str)),
+            narrowed=bool(types),
             choice=choice,
             optional=wish.optional,
         )

@@ -77,7 +77,8 @@ class Topology:
         """Return the variants that consumers and ``terminals=`` name, each once."""
         taken = [argument.variant for _, argument in self.consumers[source] if argument.variant is not None]
         ends = self.nodes[source].terminals if source in self.nodes else ()
-        return tuple(dict.fromkeys((*taken, *(end for end in ends if isinstance(end, str)))))
+        labels = set(map(label_of, members(self.type_of(source))))
+        return tuple(dict.fromkeys((*taken, *(end for end in ends if isinstance(end, str) and end not in labels))))
 
     def producers(self, node: Node) -> list[str]:
         """Return the nodes that a node takes values from, each once, in the order of its parameters."""
@@ -128,7 +129,10 @@ class Topology:
 
 def ends_at(terminal: object, member: object) -> bool:
     """Tell whether one of ``terminals=`` means this member of a union."""
-    return variant_of(member) == terminal if isinstance(terminal, str) else bare(terminal) == member
+    if isinstance(terminal, str):
+        return terminal == (variant_of(member) or label_of(member))
+
+    return bare(terminal) == member
 
 
 def _opened(union: Sequence[object], names: Sequence[str]) -> Iterator[object]:
