@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from penstock.runtime.clock import SystemClock
+from penstock.runtime.scheduler import Scheduler
 from tests.faults.proxy import Proxy
 from tests.postgres_binaries import missing_binaries
 from tests.postgres_server import SAFE, PostgresServer
@@ -46,3 +48,11 @@ def server(safe_server: PostgresServer) -> PostgresServer:
 def server_url(server: PostgresServer) -> str:
     """Return the URL of a new store on it."""
     return server.url(options=f"schema=faults_{next(SCHEMAS)}")
+
+
+@pytest.fixture
+def live() -> Iterator[Scheduler]:
+    """Wait in real time, in which a server ends and starts."""
+    scheduler = Scheduler(SystemClock(), on_error=print)
+    yield scheduler
+    scheduler.close()

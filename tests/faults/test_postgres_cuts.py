@@ -1,13 +1,16 @@
 """A connection to PostgreSQL that is cut in the worst moment: each commit happens once."""
 
 import asyncio
+import random
 
 import pytest
 
 from penstock.runtime.observe import Fact
+from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import postgres_connections
 from penstock.testing.clock import VirtualClock
 from tests.databases import Stores, postgres_only, rows
+from tests.faults.load import Load
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.writes import commit_in_time, note, noted, push, pushed, retries
 from tests.runtime.store.conftest import OpenStore
@@ -60,3 +63,21 @@ async def test_a_start_that_is_cut_is_made_again(
         assert rows(proxy.behind, "SELECT version FROM migrations ORDER BY version") == [(1,), (2,)]
         assert (proxy.made, retries(facts)) == (list(Cut), len(Cut))
         await store.close()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("serve", [True, False], ids=["serving", "visiting"])
+async def test_commits_that_are_cut_again_and_again_under_load_happen_once(
+    *, seed: int, serve: bool, proxy: Proxy, open_store: OpenStore, live: Scheduler
+) -> None:
+    chance, store = random.Random(seed), await open_store(serve=serve, scheduler=live)
+    load = Load(store)
+    async with load.run():
+        for _ in range(60):
+            proxy.cut(*chance.choices(list(Cut), k=chance.choice([1, 1, 1, 2, 3])))
+            await load.more(chance.randrange(1, 100))
+
+    load.check(proxy.behind)
+    assert set(proxy.made) == set(Cut)

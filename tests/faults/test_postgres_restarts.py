@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,20 +9,19 @@ import pytest
 from anyio import to_thread
 from anyio.lowlevel import checkpoint
 
-from penstock.runtime.clock import SystemClock
 from penstock.runtime.errors import StoreUnavailable
 from penstock.runtime.observe import Fact
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
 from tests.faults.kills import Scene
+from tests.faults.load import Load
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.writes import commit_in_time, note, noted, push, pushed, retries
 from tests.postgres_server import PostgresServer
 from tests.runtime.store.conftest import OpenStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
-CALLERS = 24
 MODES = ("fast", "immediate", "kill")
 
 
@@ -62,39 +59,6 @@ async def test_a_server_that_does_not_start_is_named_without_the_password(
     assert "check that the server runs" in str(caught.value)
 
 
-class Load:
-    """Callers that commit one unit after the other, of both kinds, and keep what was acknowledged."""
-
-    def __init__(self, store: Store) -> None:
-        self.told: list[str] = []
-        self._store = store
-        self._going_on = True
-
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        """Let them commit until the block ends, and each its last unit to the end."""
-        async with asyncio.TaskGroup() as callers:
-            for caller in range(CALLERS):
-                callers.create_task(self._call(caller))
-
-            yield
-            self._going_on = False
-
-    async def more(self, count: int) -> None:
-        """Return when some more units are acknowledged."""
-        wanted = len(self.told) + count
-        while len(self.told) < wanted:
-            await checkpoint()
-
-    async def _call(self, caller: int) -> None:
-        n, kind = 0, push if caller % 2 else note
-        while self._going_on:
-            n += 1
-            name = f"{caller}-{n}"
-            await self._store.commit(kind(self._store, name))
-            self.told.append(name)
-
-
 def end(server: PostgresServer, mode: str) -> None:
     """Let a server end, and start it again."""
     if mode == "kill":
@@ -114,17 +78,7 @@ async def end_under_load(server: PostgresServer, store: Store, modes: list[str],
 
         await load.more(100)
 
-    assert sorted(noted(store.url)) == sorted(load.told)
-    assert set(pushed(store.url)) == {name for name in load.told if int(name.partition("-")[0]) % 2}
-    assert len(pushed(store.url)) == len(set(pushed(store.url)))
-
-
-@pytest.fixture
-def live() -> Iterator[Scheduler]:
-    """Wait in real time, in which a server ends and starts."""
-    scheduler = Scheduler(SystemClock(), on_error=print)
-    yield scheduler
-    scheduler.close()
+    load.check(store.url)
 
 
 @pytest.mark.parametrize("mode", MODES)
