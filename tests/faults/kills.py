@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +88,18 @@ class Scene:
             status = self._end(process)
 
         assert status == 0, "the victim died"
+
+    @contextmanager
+    def paused_after(self, acknowledgements: int, **options: Option) -> "Iterator[subprocess.Popen[str]]":
+        """Pause a victim under load after its n-th acknowledgement; kill what the block leaves of it."""
+        process = self._load(**options)
+        try:
+            self._wait(process, acknowledgements)
+            process.send_signal(signal.SIGSTOP)
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
 
     def finish(self, **options: Option) -> int:
         """Let all that was in flight end; return how many runs were left aside."""

@@ -3,6 +3,7 @@
 Only the clock of the database decides: those of the processes here are ten minutes from it, each the wrong way.
 """
 
+import json
 import signal
 import subprocess
 import time
@@ -13,9 +14,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from penstock.runtime.errors import StoreInUse, StoreTakenOver
+from penstock.runtime.store.postgres import ALIVE
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
 from tests.databases import dump, postgres_only, rows
+from tests.faults import kills
 from tests.faults.shorter import LEASE
 from tests.faults.test_store_faults import Scene, end, wait_for_acknowledgements
 from tests.faults.writes import note, noted
@@ -151,3 +154,23 @@ async def test_what_was_committed_before_the_takeover_was_noticed_is_acknowledge
         await store.commit(note(store, "b"))
 
     assert noted(url) == ["a"]
+
+
+def test_an_app_that_was_paused_leaves_its_work_to_the_next_one(tmp_path: Path, store_url: str) -> None:
+    scene = kills.Scene(tmp_path, store_url)
+    with scene.paused_after(100, count=100_000, short=True) as paused:
+        while rows(store_url, f"SELECT FROM nodes WHERE {ALIVE}"):
+            assert paused.poll() is None
+
+        scene.finish()
+        assert scene.check() > 0
+        left = dump(store_url)
+        paused.send_signal(signal.SIGCONT)
+        _, errors = paused.communicate(timeout=30)
+
+    assert paused.returncode == 1
+    assert "StoreTakenOver: store " in errors
+    assert dump(store_url) == left
+    # what it told of when it woke up was committed before
+    booked = {int(str(run)): json.loads(str(given)) for run, given in scene.query("SELECT id, input FROM runs")}
+    kills.check_numbers(scene.acknowledged(), booked)

@@ -21,6 +21,7 @@ import anyio
 import penstock as ps
 from penstock.testing import FaultPoints
 from tests.faults.plant import Booking, Order, app_for, book, change, lethal, orders
+from tests.faults.shorter import shorten
 
 CALLERS = 24
 
@@ -43,6 +44,7 @@ class Options(argparse.Namespace):
     interval: float
     drain: float
     changed: bool
+    short: bool
 
 
 def parse() -> Options:
@@ -64,6 +66,7 @@ def parse() -> Options:
     parser.add_argument("--interval", type=float, default=0.05)
     parser.add_argument("--drain", type=float, default=10.0)
     parser.add_argument("--changed", action="store_true", help="run another version of the workflow")
+    parser.add_argument("--short", action="store_true", help="shorten the times of a lease on PostgreSQL")
     return parser.parse_args(namespace=Options())
 
 
@@ -161,6 +164,9 @@ def main() -> None:
     options = parse()
     if options.changed:
         change()
+
+    if options.short:
+        shorten(setattr)
 
     killer = Killer(options)
     app = killer.app = app_for(options.store, killer, interval=options.interval, drain=options.drain)
