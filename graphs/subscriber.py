@@ -1,6 +1,6 @@
 """A graph as the subscriber of a reactor: firings come in, results and keyed effects go out."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from penstock.graphs.compile import Compiled
 from penstock.graphs.graph import ComputationGraph
@@ -15,21 +15,29 @@ class GraphSubscriber:
 
     Attributes:
         name: Name of the graph.
-        is_async: Whether a node waits; then ``arun`` is called.
+        is_async: Whether a node waits, or the commit before; then ``arun`` is called.
 
     Args:
         graph: What it runs; compiled for this subscriber alone.
         executors: Where nodes run that do not run on the loop.
+        keep: Commits a firing in flight, before a graph with ``commit_snapshot`` runs.
 
     Raises:
         DefinitionError: The graph has problems.
     """
 
-    def __init__(self, graph: ComputationGraph, executors: Executors | None = None) -> None:
+    def __init__(
+        self,
+        graph: ComputationGraph,
+        executors: Executors | None = None,
+        *,
+        keep: Callable[[Firing], Awaitable[None]] | None = None,
+    ) -> None:
         self.name: str = graph.name
         self.compiled: Compiled = graph.compile(executors)
         compiled = self.compiled
-        self.is_async: bool = compiled.is_async
+        self.is_async: bool = compiled.is_async or graph.commit_snapshot
+        self._keep = keep if graph.commit_snapshot else None
         self._call = compiled.call
         self._acall = compiled.acall
 
@@ -44,7 +52,10 @@ class GraphSubscriber:
 
     async def arun(self, firing: Firing) -> Outcome:
         """Traverse the graph, waiting where a node waits; raises as ``run`` does."""
-        result = await self._acall(firing.inputs)
+        if self._keep is not None:
+            await self._keep(firing)
+
+        result = await self._acall(firing.inputs) if self.compiled.is_async else self._call(firing.inputs)
         return self._outcome(firing, result) if result.effects else Outcome((), result)
 
     def _outcome(self, firing: Firing, result: GraphResult) -> Outcome:

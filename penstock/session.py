@@ -187,10 +187,12 @@ class Session:
             self.accumulators |= domain.accumulators
             self.reactors |= domain.reactors
 
+        keep = {name: domain.keep for domain in self.domains.values() for name in domain.reactors}
         for graph in self.wiring.graphs.values():
             if graph.reactor is not None:
-                self.subscribers[graph.name] = subscriber = GraphSubscriber(graph, self.executors)
-                self.reactors[graph.reactor.name].subscribe(subscriber)
+                name = graph.reactor.name
+                self.subscribers[graph.name] = GraphSubscriber(graph, self.executors, keep=keep[name])
+                self.reactors[name].subscribe(self.subscribers[graph.name])
 
         for domain in self.domains.values():
             await domain.open()

@@ -129,6 +129,20 @@ class Cuts:
             if self.failed > failed and self.error is not None:
                 raise self.error
 
+    async def settle(self) -> bool:
+        """Wait until everything that is new now is committed, however often that fails before.
+
+        Returns:
+            False when no cuts are written any more, and it may not be.
+        """
+        wanted = self._begun + 1 if self.ledger.next else self._begun
+        while self._cutter is not None and self._settled < wanted and not self.idle:
+            waiter = self._signal.wait()
+            self.request()
+            await waiter
+
+        return self._cutter is not None
+
     async def last(self) -> None:
         """Commit all that is left, and that the domain stopped in order.
 

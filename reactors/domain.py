@@ -27,6 +27,7 @@ from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
 from penstock.reactors.cuts import Cuts
 from penstock.reactors.emissions import Emissions
+from penstock.reactors.firing import Firing
 from penstock.reactors.health import ReactorHealth, reactor_health
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
@@ -34,7 +35,7 @@ from penstock.reactors.recovery import Restorer, rows_of
 from penstock.reactors.replay import Replay
 from penstock.reactors.reruns import Reruns
 from penstock.reactors.statistics import DomainStatistics
-from penstock.runtime.errors import AppError, LeaseLost, StoreError
+from penstock.runtime.errors import AppError, GraphError, LeaseLost, StoreError
 from penstock.runtime.observe import DomainLost, Observer, silent
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import checkpoints
@@ -328,6 +329,21 @@ class Domain:
     def request_cut(self) -> None:
         """Take a cut at the next turn of the loop."""
         self._cuts.request()
+
+    async def keep(self, firing: Firing) -> None:
+        """Wait until a firing in flight is committed: a run after a crash has its id and its inputs.
+
+        Raises:
+            GraphError: The store cannot hold its inputs.
+            LeaseLost: The domain has another owner, or has stopped.
+        """
+        kept = await self._cuts.settle()
+        flight = next((each for each in self.reactors[firing.reactor].flying if each.firing.id == firing.id), None)
+        if not kept or flight is None:
+            raise LeaseLost(f"domain {self.name!r}", self.epoch)
+
+        if flight.unwritable:
+            raise GraphError(f"firing {firing.id} cannot be committed before it runs: its inputs cannot be stored")
 
     async def flush(self) -> None:
         """Wait until everything that is new now is committed.

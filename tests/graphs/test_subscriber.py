@@ -5,7 +5,7 @@ import pytest
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.subscriber import GraphSubscriber
 from penstock.graphs.ways import NodeCounts
-from penstock.reactors.firing import Outcome, Subscriber
+from penstock.reactors.firing import Firing, Outcome, Subscriber
 from penstock.runtime.effects import Recorded, Start
 from penstock.runtime.errors import DefinitionError, NodeFailed
 from tests.graphs.streams import Book, Hold, Trade, firing, market
@@ -113,3 +113,19 @@ def test_nodes_of_a_graph_with_one_way_are_counted_too() -> None:
         assert graph.run_sync(x=1).ran == ("one", "two")
 
     assert graph.compiled.counts() == {"one": NodeCounts(ran=3), "two": NodeCounts(ran=3)}
+
+
+async def test_graph_that_commits_its_snapshot_waits_for_that_although_its_nodes_do_not() -> None:
+    graph, seen = ComputationGraph("g", reactor=market, commit_snapshot=True), list[str]()
+
+    async def keep(kept: Firing) -> None:
+        seen.append(f"kept {kept.id}")
+
+    @graph.node
+    def run(orderbook: Book) -> None:
+        seen.append("ran")
+
+    subscriber = GraphSubscriber(graph, keep=keep)
+    assert subscriber.is_async
+    await subscriber.arun(firing(orderbook=Book(1.0, 2.0)))
+    assert seen == ["kept market:1-7", "ran"]
