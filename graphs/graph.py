@@ -5,6 +5,7 @@ A graph holds no run-time state: one definition may serve several apps, and a tr
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 
 from typing_extensions import override
@@ -103,6 +104,21 @@ class ComputationGraph:
     @override
     def __repr__(self) -> str:
         return f"<graph {self.name!r} of {', '.join(self._declarations) or 'no nodes'}>"
+
+    def __enter__(self) -> Self:
+        """Declare nodes in a block, at the end of which the graph is checked."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Check the graph, unless the block raised.
+
+        Raises:
+            DefinitionError: The graph has problems.
+        """
+        if error is None and (problems := self.check()):
+            raise DefinitionError(*problems)
 
     @classmethod
     def from_topology(
