@@ -13,7 +13,7 @@ from penstock.accumulators.dedupe import LOG_KEY, Keys
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
 from penstock.runtime.errors import StoreError
-from penstock.runtime.store import checkpoints
+from penstock.runtime.store import checkpoints, letters
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 
@@ -24,13 +24,17 @@ MOST_ROWS = 1000
 class Entry:
     """One pushed event on its way to its row."""
 
-    __slots__ = ("accumulator", "done", "event", "key", "payload")
+    __slots__ = ("accumulator", "done", "event", "key", "letter", "payload")
 
-    def __init__(self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None) -> None:
+    def __init__(
+        self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None, letter: int | None
+    ) -> None:
         self.accumulator: LiveAccumulator = accumulator
         self.payload: bytes = payload
         self.event: object = event
         self.key: str | None = key
+        #: The dead letter that it was; deleted in the commit that makes it a row.
+        self.letter: int | None = letter
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -87,15 +91,27 @@ class Inbox:
         self._keys_of(accumulator).restore(rows)
 
     async def journal(
-        self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None = None
+        self,
+        accumulator: LiveAccumulator,
+        payload: bytes,
+        event: object,
+        key: str | None = None,
+        letter: int | None = None,
     ) -> bool:
         """Commit a row, then apply the event; waits while too many of the accumulator's pushes wait.
+
+        Args:
+            accumulator: Whose event it is.
+            payload: The event as it is stored.
+            event: The event.
+            key: Of the events with one key, one is taken.
+            letter: The dead letter that the event was; the same commit deletes it, or takes nothing when it is gone.
 
         Returns:
             False when an event was pushed under this key before.
 
         Raises:
-            StoreError: The row is not committed.
+            StoreError: The row is not committed; ``LetterNotFound`` when the letter is gone.
             AppError: Nothing more is taken.
         """
         while self._error is None and (
@@ -112,7 +128,7 @@ class Inbox:
 
             self._claimed.add((accumulator.name, key))
 
-        entry = Entry(accumulator, payload, event, key)
+        entry = Entry(accumulator, payload, event, key, letter)
         accumulator.waiting += 1
         self._entries.append(entry)
         if not self._scheduled:
@@ -157,10 +173,14 @@ class Inbox:
         if not self._opened or self._sent or not self._entries:
             return
 
-        self._sent, self._entries = self._entries[:MOST_ROWS], self._entries[MOST_ROWS:]
+        count = length_of_unit(self._entries)
+        self._sent, self._entries = self._entries[:count], self._entries[count:]
         unit = self._store.unit("push")
         checkpoints.fence(unit, self._domain, self._shard, self._epoch)
         for entry in self._sent:
+            if entry.letter is not None:
+                letters.take_letter(unit, entry.letter)
+
             checkpoints.add_inbox(unit, self._domain, self._shard, entry.accumulator.name, entry.payload)
 
         for name, keys in keys_of(self._sent).items():
@@ -194,6 +214,18 @@ class Inbox:
     def _release(self, entries: Iterable[Entry]) -> None:
         """Let others push under the keys of entries that are answered."""
         self._claimed -= {(entry.accumulator.name, entry.key) for entry in entries if entry.key is not None}
+
+
+def length_of_unit(entries: Sequence[Entry]) -> int:
+    """Return how many of the first entries share a unit. That of a letter is alone: it may be gone, and refuse it."""
+    if entries[0].letter is not None:
+        return 1
+
+    for place, entry in enumerate(entries[:MOST_ROWS]):
+        if entry.letter is not None:
+            return place
+
+    return MOST_ROWS
 
 
 def keys_of(entries: Iterable[Entry]) -> dict[str, list[str]]:

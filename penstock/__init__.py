@@ -34,6 +34,7 @@ from penstock.accumulators.sources.process import Process as Process
 from penstock.accumulators.state import state_accumulator as state_accumulator
 from penstock.accumulators.stream import stream_accumulator as stream_accumulator
 from penstock.app import App as App
+from penstock.dead_letter import DeadLetter as DeadLetter
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import GraphResult as GraphResult
 from penstock.graphs.routes import Route as Route
@@ -68,6 +69,7 @@ from penstock.runtime.errors import (
     InputError as InputError,
     InvariantError as InvariantError,
     LeaseLost as LeaseLost,
+    LetterNotFound as LetterNotFound,
     NodeFailed as NodeFailed,
     NodeTimedOut as NodeTimedOut,
     PartFailed as PartFailed,
@@ -122,6 +124,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Criterion",
+    "DeadLetter",
     "DecodeError",
     "DefinitionError",
     "ExecutorError",
@@ -142,6 +145,7 @@ __all__ = [
     "KafkaSecurity",
     "KeyState",
     "LeaseLost",
+    "LetterNotFound",
     "Lines",
     "Memory",
     "NodeFailed",

@@ -17,6 +17,7 @@ import msgspec
 
 from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
 from penstock.accumulators.boundary import Boundary
+from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
@@ -354,6 +355,42 @@ class App:
             AppError: There is no such part.
         """
         return self._open.operators.reset(part)
+
+    # -- dead letters --------------------------------------------------------------------------------------
+
+    def dead_letters(
+        self, part: AnyAccumulator | Reactor | ComputationGraph | str | None = None
+    ) -> AsyncIterator[DeadLetter]:
+        """Iterate over what could not be processed, the newest first.
+
+        Args:
+            part: Only that of one accumulator, reactor or graph.
+        """
+        name = part if part is None or isinstance(part, str) else part.name
+        return self._open.dead_letters(name)
+
+    async def replay_letter(self, letter: DeadLetter | int) -> None:
+        """Give a dead letter back: the event to its accumulator, the inputs of a firing to the graph that failed.
+
+        The letter is deleted in the commit that holds what became of it, so that this happens once. What fails again
+        becomes a new letter. Returns when the event is journalled and applied, or the firing has begun, and the letter
+        is gone.
+
+        Raises:
+            LetterNotFound: It was replayed or discarded before.
+            DecodeError: It still does not have the declared type; the letter stays.
+            AppError: It cannot be given back, or (``FiringRefused``) not now; the letter stays.
+            StoreError: It could not be committed; the letter stays.
+        """
+        await self._open.replayer.replay(letter if isinstance(letter, int) else letter.id)
+
+    async def discard_letter(self, letter: DeadLetter | int) -> None:
+        """Delete a dead letter.
+
+        Raises:
+            LetterNotFound: It was replayed or discarded before.
+        """
+        await self._open.discard_letter(letter if isinstance(letter, int) else letter.id)
 
     # -- runs ----------------------------------------------------------------------------------------------
 

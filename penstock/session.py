@@ -8,7 +8,7 @@ more than what is committed, and the next start goes on from there.
 import asyncio
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
@@ -20,10 +20,12 @@ from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
 from penstock.checkup import checkup
+from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.subscriber import GraphSubscriber
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
+from penstock.letters import Replayer, iterate
 from penstock.listening import Listening
 from penstock.lookup import find
 from penstock.operators import Operators
@@ -40,6 +42,7 @@ from penstock.runtime.metrics import Metrics
 from penstock.runtime.observe import Fact, FunctionsLeft, Observer
 from penstock.runtime.processes import Processes
 from penstock.runtime.scheduler import Scheduler
+from penstock.runtime.store import letters
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import Supervisor
@@ -340,6 +343,14 @@ class Session:
         return find("workflow", wanted, self.wiring.workflows, self.wiring.workflows)
 
     # -- looking -------------------------------------------------------------------------------------------
+    def dead_letters(self, part: str | None) -> AsyncIterator[DeadLetter]:
+        """Iterate over dead letters, the newest first."""
+        return iterate(self.store, part)
+
+    async def discard_letter(self, letter_id: int) -> None:
+        """Delete a dead letter."""
+        await letters.discard_letter(self.store, letter_id)
+
 
     def health(self) -> Health:
         """Return how everything feels, from facts."""

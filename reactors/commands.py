@@ -51,6 +51,29 @@ class Commands:
         slot.dirty = kept | decider.inputs.bits_of(given)
         return self._shoot(slot)
 
+    def refire(self, graph: str, values: Mapping[str, object]) -> Firing:
+        """Run one graph for the inputs of a firing that is over; the cache and the other graphs stay as they are.
+
+        Raises:
+            FiringRefused: It does not fire now.
+            DecodeError: A value does not have the type of its input.
+            AppError: A name is no input any more, or no key can be told.
+        """
+        decider = self._decider
+        inputs, given = decider.inputs.accumulators, dict[str, object]()
+        for name, value in values.items():
+            if name not in inputs:
+                raise AppError(f"reactor {decider.name!r} has no input {name!r} any more")
+
+            given[name] = inputs[name].output_codec.convert(value)
+
+        slot = self._free_slot(self._takers.key_of(given) if decider.keyed else None)
+        if slot.flight is not None:
+            waiting = f"tries firing {slot.flight.firing.id!r} again first"
+            raise FiringRefused(decider.name, "busy", waiting)
+
+        return decider.refire(slot, given, graph)
+
     def pause(self) -> bool:
         """Fire nothing until ``resume``; tell whether that is new."""
         decider = self._decider

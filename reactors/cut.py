@@ -20,7 +20,7 @@ from penstock.runtime.codec import Codec, plain
 from penstock.runtime.effects import Recorded
 from penstock.runtime.foreign import error_text, value_text
 from penstock.runtime.observe import EventDropped, Observer
-from penstock.runtime.store import checkpoints
+from penstock.runtime.store import checkpoints, letters
 from penstock.runtime.store.rows import FiringRow, LetterRow
 from penstock.runtime.store.unit import Unit
 
@@ -84,6 +84,9 @@ class Cutter:
 
         for letter in entries.letters:
             checkpoints.add_letter(unit, self._letter(unit, letter))
+
+        for settled in entries.settled:
+            letters.drop_letter(unit, settled)
 
         carried = self._carry.write(unit, entries.effects) if entries.effects else nothing
         return partial(settle, entries.queues.values(), carried) if entries.queues else carried
@@ -229,9 +232,12 @@ def firing_row(flight: Flight) -> FiringRow:
 
 
 def letter_payload(payload: object) -> bytes:
-    """Return what a dead letter keeps: raw bytes as they came, anything else as JSON text for people to read."""
+    """Return what a dead letter keeps: bytes and text as they came, else JSON text for people to read."""
     if isinstance(payload, bytes | bytearray):
         return bytes(payload)
+
+    if isinstance(payload, str):
+        return payload.encode("utf-8", "backslashreplace")
 
     try:
         return PAYLOAD.to_json(plain(payload)).encode()

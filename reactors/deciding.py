@@ -12,7 +12,7 @@ A key that should fire and may not (the reactor is paused, the outbox is full, a
 are served in turn, one firing each, as soon as that may be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from penstock.accumulators.gate import Gate
@@ -300,6 +300,18 @@ class Decider:
         else:
             self._run_inline(firing, slot, bits)
 
+        return firing
+
+    def refire(self, slot: Slot, values: Mapping[str, object], graph: str) -> Firing:
+        """Run one graph again for values of its own; a firing as any other, with the other graphs done."""
+        self.sequence = sequence = self.sequence + 1
+        names = frozenset(values)
+        start = self._monotonic()
+        firing = Firing(self.series, self.name, slot.key, values, names, start, self.anchor, sequence, manual=True)
+        flight = Flight(firing, slot, 0)
+        flight.done.update(each.name for each in self.flights.subscribers if each.name != graph)
+        self.flights.launch(flight)
+        self.weigh()
         return firing
 
     def fail_only(self, firing: Firing, slot: Slot, bits: int, error: BaseException) -> None:

@@ -19,7 +19,10 @@ from penstock.runtime.observe import EventDropped, Observer
 class Entries:
     """What one cut writes."""
 
-    __slots__ = ("accumulators", "broadcasts", "consumed", "effects", "flights", "letters", "queues", "slots")
+    __slots__ = (
+        *("accumulators", "broadcasts", "consumed", "effects", "flights"),
+        *("letters", "queues", "settled", "slots"),
+    )
 
     def __init__(self) -> None:
         self.accumulators: dict[LiveAccumulator, None] = {}
@@ -35,10 +38,12 @@ class Entries:
         self.flights: dict[str, Flight] = {}
         self.effects: list[Recorded] = []
         self.letters: list[Letter] = []
+        #: Numbers of dead letters that were processed after all, and are to be deleted.
+        self.settled: list[int] = []
 
     def __bool__(self) -> bool:
         state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights
-        return bool(state or self.effects or self.letters)
+        return bool(state or self.effects or self.letters or self.settled)
 
     @property
     def waiting(self) -> int:
@@ -67,6 +72,7 @@ class Entries:
         self.flights.update(later.flights)
         self.effects += later.effects
         self.letters += later.letters
+        self.settled += later.settled
 
 
 class Ledger:
@@ -178,6 +184,11 @@ class Ledger:
         if not self._rushed:
             self._rushed = True
             self._soon()
+
+    def settle(self, letter: int) -> None:
+        """Delete a dead letter, in the cut that holds what came of it."""
+        self.next.settled.append(letter)
+        self._rush()
 
     def drop(self, part: str, reason: str) -> None:
         """Tell that an event was dropped on purpose, and is not kept."""

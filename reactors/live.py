@@ -22,7 +22,7 @@ from penstock.reactors.statistics import ReactorStatistics
 from penstock.reactors.takers import Takers
 from penstock.reactors.view import KeyState, ReactorState
 from penstock.reactors.warming import Warming
-from penstock.runtime.errors import AppError
+from penstock.runtime.errors import AppError, FiringRefused
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
@@ -168,6 +168,30 @@ class LiveReactor:
                 named, or must not be.
         """
         return self._commands.fire_with(values, key, merge=merge).id
+
+    def refire(self, graph: str, values: Mapping[str, object], letter: int) -> str:
+        """Run a graph again for the inputs of a dead letter, which the cut deletes that holds what comes of it.
+
+        Raises:
+            FiringRefused: As ``fire``; the letter stays.
+            DecodeError: A value does not have the type of its input any more.
+            AppError: A name is no input any more, or no key can be told.
+        """
+        firing = self._commands.refire(graph, values)
+        self._ledger.settle(letter)
+        return firing.id
+
+    def retake(self, name: str, value: object, letter: int) -> None:
+        """Take a value of a dead letter for which there was no room in the queue.
+
+        Raises:
+            FiringRefused: There is no room now either; the letter stays.
+        """
+        if self.queue_full:
+            raise FiringRefused(self.name, "full", "takes no more now: its queue is full")
+
+        self.taker(name)(value)
+        self._ledger.settle(letter)
 
     def pause(self) -> bool:
         """Fire nothing until ``resume``; tell whether that is new. Firings in flight go on, values are taken."""

@@ -14,6 +14,7 @@ from penstock.reactors.lane import Lane, Put
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime import texts
+from penstock.runtime.errors import AppError
 from penstock.runtime.foreign import error_text, is_failure, value_text
 
 #: What is wrong with a key that the store could not keep.
@@ -110,6 +111,22 @@ class Takers:
         """Keep aside a value that belongs to no key."""
         part = f"{self._decider.name}.key"
         self._ledger.bury(Letter(part=part, reason="key", error=error, payload=value))
+
+    def key_of(self, values: Mapping[str, object]) -> Key:
+        """Return the key that values belong to.
+
+        Raises:
+            AppError: There is none.
+        """
+        for name, value in values.items():
+            if name not in self._definition.broadcasts:
+                key = keyer(self._definition, self._decider.inputs.accumulators[name])(value)
+                if (problem := self.key_problem(key, {name: value})) is None:
+                    return key
+
+                raise AppError(f"reactor {self._decider.name!r}: {problem}")
+
+        raise AppError(f"reactor {self._decider.name!r}: none of the values says which key they belong to")
 
     def key_problem(self, key: Key, values: Mapping[str, object]) -> str | None:
         """Return which value belongs to another key, or to none."""

@@ -24,6 +24,7 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ SchemaVersionError
     │  ├─ StateIncompatible
     │  ├─ WriteConflict
+    │  ├─ LetterNotFound
     │  └─ LeaseLost
     ├─ GraphError
     │  └─ NodeFailed
@@ -275,6 +276,17 @@ class WriteConflict(StoreError):
         super().__init__(f"write unit {unit!r} was rolled back: {reason}")
         self.unit = unit
         self.reason = reason
+
+
+class LetterNotFound(StoreError, LookupError):
+    """The store holds no such dead letter: it was replayed or discarded, or never was."""
+
+    def __init__(self, letter_id: int) -> None:
+        super().__init__(
+            f"there is no dead letter {letter_id}: it was replayed or discarded, or never was;"
+            " `penstock letters list` shows what is there"
+        )
+        self.letter_id = letter_id
 
 
 class LeaseLost(StoreError):

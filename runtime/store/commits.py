@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from itertools import chain, islice
 
-from penstock.runtime.errors import CommitUnknown, LeaseLost, StoreError, WriteConflict
+from penstock.runtime.errors import CommitUnknown, LeaseLost, LetterNotFound, StoreError, WriteConflict
 from penstock.runtime.store.engine import (
     BEGIN,
     COMMIT,
@@ -32,7 +32,7 @@ Work = Generator[Step, Outcome, None]
 Pending = list[tuple[int, Unit]]
 
 #: What is the fault of a unit, not of the store.
-UNIT_FAULTS = (WriteConflict, LeaseLost)
+UNIT_FAULTS = (WriteConflict, LeaseLost, LetterNotFound)
 RUN_KEY = [RUN_COLUMNS.index(name) for name in ("id", "workflow", "key")]
 
 

@@ -2,7 +2,7 @@
 
 from operator import itemgetter
 
-from penstock.runtime.errors import LeaseLost, StoreError
+from penstock.runtime.errors import LeaseLost, LetterNotFound, StoreError
 from penstock.runtime.store.kinds import Kind, Role, Values, insert_kind
 
 
@@ -140,3 +140,25 @@ ADD_LETTER = insert_kind(
     "dead_letters",
     ("domain", "shard", "part", "reason", "error", "payload", "position", "created_at"),
 )
+
+
+def letter_gone(row: Values) -> StoreError:
+    """Say that a dead letter is not there any more."""
+    return LetterNotFound(int(str(row[0])))
+
+
+# Closes the race of two who want the same letter: it is deleted in the transaction that holds what became of it, and
+# the other one's transaction is refused. Index: primary key of dead_letters.
+TAKE_LETTER = Kind(
+    name="take letter",
+    rank=2,
+    columns=("id",),
+    role=Role.GUARD,
+    slot="letter",
+    key=itemgetter(0),
+    ordered=True,
+    refusal=letter_gone,
+)
+
+# For a cut, which must not be refused: the owner of the domain has looked for the letter before. Index: as above.
+DROP_LETTER = Kind(name="drop letter", rank=2, columns=("id",), slot="letter", key=itemgetter(0), ordered=True)

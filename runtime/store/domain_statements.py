@@ -117,6 +117,8 @@ STATEMENTS: Mapping[Kind, Build] = {
     domain_kinds.CONSUME_INBOX: consume_inbox,
     domain_kinds.ADD_INBOX: lambda given: write(schema.INBOX, given),
     domain_kinds.ADD_LETTER: lambda given: write(schema.DEAD_LETTERS, given),
+    domain_kinds.TAKE_LETTER: lambda given: drop(schema.DEAD_LETTERS, given),
+    domain_kinds.DROP_LETTER: lambda given: drop(schema.DEAD_LETTERS, given),
     domain_kinds.MOVE_STATE: move(schema.STATE, "component", ("component", "key")),
     domain_kinds.MOVE_LOG: move(schema.LOG, "component", ("component", "key", "seq")),
     domain_kinds.MOVE_INBOX: move(schema.INBOX, "accumulator", ()),

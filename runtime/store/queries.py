@@ -78,6 +78,7 @@ QUERIES: Mapping[str, ClauseElement] = {
     "tasks of a run": select(*TASKS.c).where(TASKS.c.run_id == bindparam("id")).order_by(TASKS.c.started_at),
     "events of a run": select(*EVENTS.c).where(EVENTS.c.run_id == bindparam("id")).order_by(EVENTS.c.seq),
     "newest letters": newest_letters(),
+    "letter": select(*DEAD_LETTERS.c).where(DEAD_LETTERS.c.id == bindparam("id")),
     "waiting commands": select(*COMMANDS.c).where(WAITING).order_by(COMMANDS.c.id),
     "command": select(*COMMANDS.c).where(COMMANDS.c.id == bindparam("id")),
 }

@@ -1,0 +1,160 @@
+"""Dead letters of an open app: to be looked at, given back, or thrown away.
+
+Giving back is done once, whatever fails: the letter is deleted in the commit that holds what became of it. An event
+goes through its accumulator again, a graph runs again for the inputs of its firing. What fails again becomes a new
+letter.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import msgspec
+
+from penstock.accumulators.accumulator import AnyAccumulator
+from penstock.accumulators.record import converter
+from penstock.dead_letter import DeadLetter
+from penstock.graphs.graph import ComputationGraph
+from penstock.reactors.domain import Domain
+from penstock.runtime.errors import AppError, DecodeError
+from penstock.runtime.store import letters
+from penstock.runtime.store.rows import LetterRow
+from penstock.runtime.store.store import Store
+
+#: Letters that are read at once.
+PAGE = 100
+
+#: Why a letter of a reason cannot be given back.
+FOR_GOOD: Mapping[str, str] = {
+    "encode": "it is state that could not be stored, not an event",
+    "key": "it does not say which input of the reactor the value came by: push it into its accumulator",
+    "criteria": "its values are still in the reactor's cache, whose criteria are asked again with the next one",
+}
+
+
+async def iterate(store: Store, part: str | None) -> AsyncIterator[DeadLetter]:
+    """Yield dead letters, the newest first."""
+    before: int | None = None
+    while rows := await letters.list_letters(store, part, limit=PAGE, before=before):
+        for row in rows:
+            yield DeadLetter.of(row)
+
+        before = rows[-1].id
+
+
+class Replayer:
+    """Gives dead letters back to the parts of one session.
+
+    Args:
+        store: Where the letters are.
+        domains: The live domains.
+        graphs: The graphs by name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        domains: Callable[[], tuple[Domain, ...]],
+        graphs: Callable[[], Mapping[str, ComputationGraph]],
+    ) -> None:
+        self._store, self._domains, self._graphs = store, domains, graphs
+        #: Letters that are being given back.
+        self._busy: set[int] = set()
+
+    async def replay(self, letter_id: int) -> None:
+        """Give a letter back; returns when it was processed again and is deleted.
+
+        Raises:
+            LetterNotFound: There is none of this number, or somebody else has taken it.
+            DecodeError: It is still not of the declared type; it stays.
+            AppError: It cannot be given back, or not now (``FiringRefused``); it stays.
+            StoreError: It could not be committed; it stays.
+        """
+        if letter_id in self._busy:
+            raise AppError(f"dead letter {letter_id} is being given back already")
+
+        self._busy.add(letter_id)
+        try:
+            await self._replay(await letters.load_letter(self._store, letter_id))
+        finally:
+            self._busy.discard(letter_id)
+
+    async def _replay(self, letter: LetterRow) -> None:
+        if letter.reason in {"decode", "process"}:
+            await self._push(letter)
+        elif letter.reason == "firing":
+            await self._refire(letter)
+        elif letter.reason == "overflow":
+            await self._retake(letter)
+        else:
+            why = FOR_GOOD.get(letter.reason, "nobody knows how")
+            raise AppError(f"dead letter {letter.id} of {letter.part!r} cannot be given back: {why}; discard it")
+
+    async def _push(self, letter: LetterRow) -> None:
+        for domain in self._domains():
+            accumulator = domain.accumulators.get(letter.part)
+            if accumulator is not None:
+                definition = accumulator.definition
+                event = event_of(definition, letter.payload)
+                data = definition.input_codec.encode(event)
+                await domain.inbox.journal(accumulator, data, event, letter=letter.id)
+                return
+
+        raise gone(letter, "accumulator")
+
+    async def _refire(self, letter: LetterRow) -> None:
+        graph = self._graphs().get(letter.part)
+        for domain in self._domains():
+            if graph is not None and graph.reactor is not None and graph.reactor.name in domain.reactors:
+                domain.reactors[graph.reactor.name].refire(graph.name, mapping_of(letter), letter.id)
+                await domain.flush()
+                return
+
+        raise gone(letter, "graph")
+
+    async def _retake(self, letter: LetterRow) -> None:
+        for domain in self._domains():
+            reactor = domain.reactors.get(letter.part)
+            if reactor is not None:
+                for name, value in mapping_of(letter).items():
+                    if name not in domain.accumulators:
+                        raise gone(letter, "input")
+
+                    reactor.retake(name, domain.accumulators[name].definition.output_codec.convert(value), letter.id)
+
+                await domain.flush()
+                return
+
+        raise gone(letter, "reactor")
+
+
+def event_of(accumulator: AnyAccumulator, payload: bytes) -> object:
+    """Return the event that a letter keeps: as it came, or as the JSON that was made of it.
+
+    Raises:
+        DecodeError: It is neither.
+        AppError: The accumulator needs more than the event.
+    """
+    if accumulator.extras is not None:
+        raise AppError(
+            f"accumulator {accumulator.name!r} asks for {', '.join(accumulator.extras.names)}, which a dead letter does"
+            " not keep: push a ps.Record with them, and discard the letter"
+        )
+
+    codec = accumulator.input_codec
+    as_it_came = converter(accumulator.source, codec, None, accumulator.decode)
+    try:
+        return as_it_came(payload)
+    except DecodeError as error:
+        try:
+            return codec.from_json(payload)
+        except DecodeError:
+            raise error from None
+
+
+def mapping_of(letter: LetterRow) -> dict[str, object]:
+    """Return the values by input that a letter keeps."""
+    return msgspec.json.decode(letter.payload, type=dict[str, object])
+
+
+def gone(letter: LetterRow, kind: str) -> AppError:
+    """Say that there is no longer anybody to give a letter to."""
+    return AppError(f"dead letter {letter.id}: the {kind} {letter.part!r} is not part of this app any more; discard it")
