@@ -476,3 +476,26 @@ async def test_a_long_backlog_gives_the_loop_its_turn(store_url: str) -> None:
         await world.advance()
 
     assert numbers(graph) == list(range(5001))
+
+
+async def test_rows_of_the_inbox_find_room_at_the_start_however_full_the_queue_is(store_url: str) -> None:
+    graph = Graph(effect=text, seconds=100.0)
+    reactor = Reactor("r", [orders], strategy="sequential", queue_limit=1)
+    async with World(store_url, [reactor], [graph], checkpoint_interval=1000.0) as world:
+        await world.accumulator("orders").push(1)
+        await world.accumulator("orders").push(2)
+        assert world.domain.gate.full
+        await world.restart()  # both rows are there still; the start does not wait for the graph
+        assert world.reactor.state().queued == 1
+        await world.advance(250.0)
+        assert await world.effects() == ["orders=1", "orders=2"]
+
+
+async def test_a_stop_in_order_keeps_the_queue(store_url: str) -> None:
+    graph = Graph(effect=text, seconds=1.0)
+    async with World(store_url, [Reactor("r", [alpha], strategy="sequential")], [graph]) as world:
+        world.offer("alpha", 1, 2, 3)
+        await world.restart(crash=False)
+        assert world.reactor.state().queued == 1
+        await world.advance(5.0)
+        assert await world.effects() == ["alpha=1", "alpha=2", "alpha=3"]
