@@ -22,6 +22,8 @@ from typing import Any
 import msgspec
 
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.routes import Route
+from penstock.graphs.sources import first_of, route
 
 TURNS = 15
 GRAPHS = 1000
@@ -115,6 +117,67 @@ def routing() -> Shape:
         return up(decided) if isinstance(decided, Up) else down(decided)
 
     return Shape("routing to one of two", graph, {"x": 5.0}, direct)
+
+
+def named_routing() -> Shape:
+    """Route by name into two branches, one of which runs, and take what comes of it."""
+    graph = ComputationGraph("named", inputs={"x": float})
+
+    @graph.node
+    def pick(x: float) -> Route:
+        return Route("up", x) if x > 0 else Route("down", x)
+
+    def step(value: float) -> float:
+        return value + 1
+
+    graph.node(name="up", inputs={"value": route(pick, "up")})(step)
+    graph.node(name="down", inputs={"value": route(pick, "down")})(step)
+    graph.node(name="last", inputs={"value": first_of("up", "down")})(step)
+
+    def direct() -> float:
+        picked = pick(5.0)
+        return step(step(picked.value) if picked.variant == "up" else step(picked.value))
+
+    return Shape("routing by name, and a join", graph, {"x": 5.0}, direct)
+
+
+def concurrent(width: int) -> Shape:
+    """Async nodes that run at the same time, beside a gather of the same ones."""
+    graph = ComputationGraph("concurrent", inputs={"x": float})
+
+    async def middle(x: float) -> float:
+        return x + 1
+
+    def last(**values: float) -> float:
+        return sum(values.values())
+
+    names = [f"m{i}" for i in range(width)]
+    for name in names:
+        graph.node(name=name)(middle)
+
+    namespace: dict[str, Callable[..., object]] = {"last": last}
+    exec(f"def join({', '.join(names)}): return last({', '.join(f'{n}={n}' for n in names)})", namespace)  # noqa: S102
+    graph.node(namespace["join"])
+
+    async def direct() -> object:
+        values = await asyncio.gather(*(middle(5.0) for _ in names))
+        return last(**dict(zip(names, values, strict=True)))
+
+    return Shape(f"{width} async nodes at the same time", graph, {"x": 5.0}, direct)
+
+
+def copies() -> Shape:
+    graph = ComputationGraph("copies", inputs={"x": float}, copy_inputs=True)
+
+    @graph.node
+    def double(x: float) -> float:
+        return x * 2
+
+    @graph.node
+    def add(double: float) -> float:
+        return double + 10
+
+    return Shape("two nodes, inputs copied", graph, {"x": 5.0}, lambda: add(double(5.0)))
 
 
 def sync_timer(call: Callable[..., object], *arguments: object) -> Callable[[int], float]:
@@ -249,6 +312,9 @@ def main() -> None:
         chain(100, is_async=True, target=20.0),
         fan(),
         routing(),
+        named_routing(),
+        concurrent(10),
+        copies(),
     ]
     traversals = [measure(shape, options.seconds) for shape in shapes]
     starts = start_up()

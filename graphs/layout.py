@@ -18,9 +18,9 @@ APART = 18.0
 CLOSE = 10.0
 PORTS = 11.0
 #: Times that the heights are improved.
-PASSES = 10
+PASSES = 24
 #: How much a bend is drawn to the height of its neighbours, compared to a box: long links become straight.
-STRAIGHT = 4.0
+STRAIGHT = 8.0
 
 
 class Rectangle(msgspec.Struct, frozen=True):

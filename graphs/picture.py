@@ -81,7 +81,7 @@ def _boxes(topology: Topology, counts: Mapping[str, NodeCounts] | None) -> Itera
 
 
 def _box(topology: Topology, node: Node, counts: NodeCounts | None) -> Box:
-    returns = describe_type(node.returns)
+    returns = " | ".join(variant_of(member) or describe_type(member) for member in topology.union_of(node.name))
     manner = node.manner or ("async" if node.is_async else "")
     lines = [f"→ {cut(returns)}", manner, counts.text if counts else ""]
     return Box(

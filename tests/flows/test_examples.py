@@ -36,6 +36,18 @@ PRINTED = {
         "after a restart: (102.0, 103.0) 1",
         "flushed: 1",
     ],
+    "05_routing.py": [
+        "problems: []",
+        "courier to ada (visits: 3, fee: 0.4) - skipped: freight, letter",
+        "freight to ada (visits: 3, fee: 4) - skipped: courier, letter",
+        "letter to eve: 60 is above the limit of 50 (visits: 3, fee: 0) - skipped: pace, courier, freight",
+        "graph 'order_desk': declared inputs: order",
+        "  at the same time: limit → check → pace → freight | history",
+        "    1. limit(order) → float  [awaited]",
+        "    2. check(order, limit) → Accepted | Refused",
+        "failed: halve with {'amount': 3.0}: ZeroDivisionError: float division by zero",
+        "{'done': 'SHIPPED 12'} - again: {'done': 'SHIPPED 3'}",
+    ],
     "06_backpressure_and_dead_letters.py": [
         "the queue was never longer than its limit allows: True",
         "booked: 14 - first: ['ada 10', 'bob 11', 'eve 13'] - in order: True",
