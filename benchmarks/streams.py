@@ -26,6 +26,7 @@ from penstock.graphs.subscriber import GraphSubscriber
 from penstock.reactors.components import components
 from penstock.reactors.domain import Domain
 from penstock.reactors.firing import Firing, Outcome, Subscriber
+from penstock.reactors.live import LiveReactor
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.clock import Activity, SystemClock
 from penstock.runtime.scheduler import Scheduler
@@ -34,6 +35,8 @@ from penstock.runtime.supervise import Supervisor
 from penstock.runtime.threads import Threads
 
 TURNS = 15
+#: Events that wait in a queue before it is worked off.
+QUEUED = 1000
 Call = Callable[[object], object]
 
 
@@ -136,14 +139,35 @@ async def one_turn(accept: Call, events: list[Book], seconds: float) -> float:
     return spent / number
 
 
+def through_the_queue(reactor: LiveReactor, accept: Call) -> Call:
+    """Return what lets events wait in the queue, and works them off when a thousand do."""
+    waiting = 0
+
+    def take(event: object) -> None:
+        nonlocal waiting
+        if not waiting:
+            reactor.pause()
+
+        accept(event)
+        waiting += 1
+        if waiting == QUEUED:
+            waiting = 0
+            reactor.resume()
+
+    return take
+
+
 async def compare(
-    name: str, reactor: Reactor, subscriber: Subscriber, options: argparse.Namespace
+    name: str, reactor: Reactor, subscriber: Subscriber, options: argparse.Namespace, *, queued: bool = False
 ) -> dict[str, object]:
     events = BOOKS if reactor.key else [BOOK] * 1000
     turns: list[tuple[float, float]] = []
     async with AsyncExitStack() as stack:
         domain = await open_domain(stack, reactor, subscriber)
-        accept = domain.accumulators["orderbook"].accept
+        accept: Call = domain.accumulators["orderbook"].accept
+        if queued:
+            accept = through_the_queue(domain.reactors[reactor.name], accept)
+
         for _ in range(TURNS):
             ours = await one_turn(accept, events, options.seconds)
             turns.append((ours, await one_turn(direct, events, options.seconds)))
@@ -168,10 +192,13 @@ def spread(values: list[float], digits: int) -> dict[str, float]:
 async def run_all(options: argparse.Namespace) -> list[dict[str, object]]:
     plain = Reactor("plain", [orderbook])
     keyed = Reactor("keyed", [orderbook], key="symbol")
+    sequential = Reactor("sequential", [orderbook], strategy="sequential")
     return [
         await compare("every event fires, two nodes (target 600,000)", plain, two_nodes(), options),
         await compare("every event fires, a graph that does nothing", plain, Trivial(), options),
         await compare("1000 keys, two nodes", keyed, two_nodes(), options),
+        await compare("sequential, two nodes", sequential, two_nodes(), options),
+        await compare("sequential through the queue, two nodes", sequential, two_nodes(), options, queued=True),
         await compare("latest under load: accepted (target 2,000,000)", plain, Trivial(is_async=True), options),
     ]
 

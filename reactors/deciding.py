@@ -221,7 +221,9 @@ class Decider:
         if not self.keyed:
             self.held = True
 
-        if slot.flight is None:
+        if self.barred:
+            self.due.slots[slot] = None
+        elif slot.flight is None:
             self.due.call(slot)
 
     def _look_at(self, slot: Slot, name: str, bit: int, value: object) -> None:
