@@ -23,7 +23,8 @@ class Emissions:
 
     def __init__(self, accumulators: Mapping[str, LiveAccumulator]) -> None:
         self._accumulators = accumulators
-        self._takers: dict[tuple[str, str], tuple[Taker, ...]] = {}
+        #: By accumulator and reactor: the readers there were, and what takes the values for them.
+        self._takers: dict[tuple[str, str], tuple[object, tuple[Taker, ...]]] = {}
 
     def carry_out(self, effects: Sequence[Recorded | Emit]) -> Sequence[Recorded]:
         """Give what is for accumulators, and return the rest."""
@@ -39,9 +40,10 @@ class Emissions:
     def _give(self, emit: Emit) -> None:
         accumulator = self._accumulators[emit.accumulator]
         way = (emit.accumulator, emit.origin)
-        takers = self._takers.get(way)
-        if takers is None:
-            takers = self._takers[way] = takers_of(accumulator, emit.origin)
+        readers, takers = self._takers.get(way, (None, ()))
+        if readers is not accumulator.readers:  # those who listen come and go
+            takers = takers_of(accumulator, emit.origin)
+            self._takers[way] = accumulator.readers, takers
 
         accumulator.receive(emit.event, emit.data, takers)
 

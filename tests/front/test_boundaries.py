@@ -2,6 +2,7 @@
 
 import pytest
 
+import penstock as ps
 from penstock.accumulators.boundary import Boundary
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.reactors.reactor import Reactor
@@ -54,6 +55,24 @@ async def test_nothing_is_attached_when_nobody_listens() -> None:
         assert live._takers == before
         await test.app.push(doubled, 2.0)
         assert [boundary.value async for boundary in boundaries] == [2.0]
+
+
+async def test_who_listens_later_hears_what_graphs_give_to_an_accumulator() -> None:
+    recent = ps.state_accumulator("recent", value=float, capacity=2)
+    graph = ps.ComputationGraph("remembering", reactor=Reactor("both", [doubled, recent]))
+
+    @graph.node(emits=recent)
+    def remembered(doubled: float) -> float:
+        return doubled
+
+    async with open_test_app([graph]) as test:
+        await test.app.push(doubled, 1.0)
+        await test.settle()
+        windows = test.app.boundaries(recent)
+        await test.app.push(doubled, 2.0)
+        await test.settle()
+
+    assert [window.value async for window in windows] == [(2.0, 4.0)]
 
 
 async def test_what_cannot_be_listened_to_is_refused() -> None:
