@@ -1,4 +1,4 @@
-"""Reactors under pushes, failures, pauses, fires by hand, orderly restarts and crashes, in every order."""
+"""Scenario 60: reactors under pushes, failures, pauses, fires by hand, restarts and crashes, in every order."""
 
 import asyncio
 import tempfile

@@ -229,3 +229,15 @@ async def test_scenario_89_graphs_of_one_firing_that_wait_run_side_by_side(store
         assert await world.store_effects() == [("fast", "done")]
         await world.advance(0.1)
         assert await world.store_effects() == [("fast", "done"), ("slow", "done")]
+
+
+async def test_scenario_88_all_graphs_of_a_reactor_run_on_each_firing(store_url: str) -> None:
+    first, second = Graph("first"), Graph("second", seconds=0.1)
+    async with World(store_url, [Reactor("r", [alpha])], [first, second]) as world:
+        world.offer("alpha", 1.0)
+        await world.advance(1.0)
+        world.offer("alpha", 2.0)
+        await world.advance(1.0)
+
+    assert first.inputs == second.inputs == [{"alpha": 1.0}, {"alpha": 2.0}]
+    assert [firing.id for firing in first.firings] == [firing.id for firing in second.firings]

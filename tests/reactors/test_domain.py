@@ -83,7 +83,7 @@ async def test_flush_waits_until_all_is_committed(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("crash", [True, False])
-async def test_half_of_when_all_survives_a_restart(store_url: str, *, crash: bool) -> None:
+async def test_scenario_76_half_of_when_all_survives_a_restart(store_url: str, *, crash: bool) -> None:
     graph = Graph()
     async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         world.offer("alpha", 1.0)
@@ -95,7 +95,7 @@ async def test_half_of_when_all_survives_a_restart(store_url: str, *, crash: boo
     assert graph.firings[0].id == "r:2-1"
 
 
-async def test_after_a_restart_firing_by_hand_sees_the_values_from_before(store_url: str) -> None:
+async def test_scenario_73_after_a_restart_firing_by_hand_sees_the_values_from_before(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.offer("alpha", 1.0)
@@ -105,7 +105,7 @@ async def test_after_a_restart_firing_by_hand_sees_the_values_from_before(store_
     assert graph.inputs == [{"alpha": 1.0}, {"alpha": 1.0}]
 
 
-async def test_what_was_due_fires_after_a_restart_without_a_new_event(store_url: str) -> None:
+async def test_scenario_70_what_was_due_fires_after_a_restart_without_a_new_event(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
         world.reactor.pause()
@@ -115,7 +115,7 @@ async def test_what_was_due_fires_after_a_restart_without_a_new_event(store_url:
         assert graph.inputs == [{"alpha": 1.0}]
 
 
-async def test_a_removed_input_and_its_flag_are_ignored_and_told(store_url: str) -> None:
+async def test_scenario_75_a_removed_input_and_its_flag_are_ignored_and_told(store_url: str) -> None:
     graph = Graph()
     async with World(store_url, [Reactor("r", [alpha, beta], criteria=when_all())], [graph]) as world:
         world.offer("beta", 2.0)

@@ -68,7 +68,7 @@ async def test_a_graph_of_plain_functions_can_neither_push_nor_fire(store_url: s
         == [
             (
                 "offer('alpha') from inside a firing of 'r' would not be part of its transaction:"
-                " let a node return what is to be done, and start a workflow with it (starts=)"
+                " let a node return the event (emits=), or start a workflow with it (starts=)"
             ),
             "reactor 'r' does not fire from inside a firing of 'r'",
         ]
