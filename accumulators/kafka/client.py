@@ -22,11 +22,14 @@ from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Settings
 from penstock.runtime.errors import ConfigError, SourceUnavailable
 from penstock.runtime.foreign import error_text
+from penstock.runtime.scheduler import Scheduler
 
 T = TypeVar("T")
 
 #: Seconds for which a read waits for records before it returns with none.
 POLL = 1.0
+#: Seconds that a connection which is being made gets to its end when nobody wants it any more.
+MOMENT = 3.0
 #: What goes wrong with a connection.
 TROUBLE = (KafkaError, OSError, asyncio.TimeoutError)
 
@@ -216,12 +219,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, protected: Mapping[str, object]) -> AsyncGenerator[Client]:
+async def connect(settings: Settings, protected: Mapping[str, object], scheduler: Scheduler) -> AsyncGenerator[Client]:
     """Connect, and close the connections at the end of the block.
 
     Args:
         settings: Where to, and how.
         protected: What ``protection`` returned.
+        scheduler: Bounds what is waited for.
 
     Raises:
         SourceUnavailable: No broker can be reached, or none lets us in.
@@ -240,8 +244,7 @@ async def connect(settings: Settings, protected: Mapping[str, object]) -> AsyncG
     admin = MAKE_ADMIN(**shared)
     try:
         try:
-            await consumer.start()
-            await admin.start()
+            await start(consumer, admin, scheduler)
         except TROUBLE as error:
             raise SourceUnavailable(settings.name, error_text(error)) from error
 
@@ -249,6 +252,37 @@ async def connect(settings: Settings, protected: Mapping[str, object]) -> AsyncG
     finally:
         with anyio.CancelScope(shield=True):  # whoever cancels us wants it closed as well
             await close(consumer, admin)
+
+
+async def start(consumer: Consumer, admin: Admin, scheduler: Scheduler) -> None:
+    """Connect both. Whoever is cancelled meanwhile waits a moment for the end of it: half a connection stays open."""
+
+    async def both() -> None:
+        await consumer.start()
+        await admin.start()
+
+    starting = asyncio.gather(both())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await settle(starting, scheduler)
+
+        raise
+
+
+async def settle(starting: "asyncio.Future[tuple[None]]", scheduler: Scheduler) -> None:
+    """Wait for the end of something, a bounded time; nobody is interested in what came of it."""
+    over = asyncio.Event()
+    starting.add_done_callback(lambda _: over.set())
+    timer = scheduler.after(MOMENT, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+    if not starting.cancel() and not starting.cancelled():
+        starting.exception()
 
 
 async def close(consumer: Consumer, admin: Admin) -> None:

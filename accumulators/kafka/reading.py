@@ -40,7 +40,7 @@ async def read(
         Exception: What went wrong.
     """
     protected = await intake.in_thread(protection, security)
-    async with connect(settings, protected) as client:
+    async with connect(settings, protected, intake.scheduler) as client:
         offsets = await Places(settings, client, intake).offsets(next_offsets(positions))
         await Reader(settings, client, intake, offsets, whole=whole or intake.wants_records).run()
 

@@ -190,3 +190,16 @@ async def test_a_connection_is_kept_when_there_is_nothing_or_no_room(end: int, h
             await Watch(SETTINGS, Answers(end=end, position=3), intake, reading).run()
 
     assert len(intake.reports) > 3
+
+
+async def test_a_source_that_is_cancelled_while_it_connects_leaves_nothing_open(real_brokers: str) -> None:
+    topic = await create_topic(real_brokers)
+    async with workbench(60.0) as bench:
+        for turn in range(12):
+            intake = bench.intake()
+            async with anyio.create_task_group() as group:
+                group.start_soon(ps.Kafka(topic, brokers=real_brokers).run, intake, {})
+                await bench.scheduler.sleep(turn * 0.002)  # at every stage of it; the guard finds what is left
+                group.cancel_scope.cancel()
+
+            assert intake.taken == []
