@@ -130,13 +130,14 @@ def named_routing() -> Shape:
     def step(value: float) -> float:
         return value + 1
 
-    graph.node(name="up", inputs={"value": route(pick, "up")})(step)
-    graph.node(name="down", inputs={"value": route(pick, "down")})(step)
+    up = graph.node(name="up", inputs={"value": route(pick, "up")})(step)
+    down = graph.node(name="down", inputs={"value": route(pick, "down")})(lambda value: value - 1)
     graph.node(name="last", inputs={"value": first_of("up", "down")})(step)
 
     def direct() -> float:
         picked = pick(5.0)
-        return step(step(picked.value) if picked.variant == "up" else step(picked.value))
+        value = up(picked.value) if picked.variant == "up" else down(picked.value)
+        return step(value)
 
     return Shape("routing by name, and a join", graph, {"x": 5.0}, direct)
 

@@ -1,7 +1,7 @@
 """``penstock graph module:app``: the computation graphs of an app, drawn."""
 
 import difflib
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -9,17 +9,18 @@ from penstock.app import App
 from penstock.cli.loading import load
 from penstock.cli.options import Json, Reference
 from penstock.cli.output import print_json
+from penstock.graphs.draw import Form
 from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.errors import ConfigError
 
 Name = Annotated[str | None, Parameter(name="--graph", help="Only the graph of this name.")]
-Format = Annotated[Literal["mermaid"], Parameter(name="--format", help="How the graphs are drawn.")]
+Format = Annotated[Form, Parameter(name="--format", help="How the graphs are drawn.")]
 
 
 def graph(reference: Reference, /, *, graph: Name = None, drawing: Format = "mermaid", json: Json = False) -> int:
     """Draw the computation graphs of an app.
 
-    Without --graph all of them, each after a comment with its name.
+    Without --graph all of them, in Mermaid's text each after a comment with its name.
     """
     chosen = choose(load(reference), graph)
     if json:
@@ -27,7 +28,7 @@ def graph(reference: Reference, /, *, graph: Name = None, drawing: Format = "mer
         return 0
 
     for one in chosen:
-        if graph is None:
+        if graph is None and drawing == "mermaid":
             print(f"%% {one.name}")
 
         print(one.draw(drawing).rstrip())
@@ -54,6 +55,6 @@ def choose(app: App, name: str | None) -> list[ComputationGraph]:
     )
 
 
-def describe(graph: ComputationGraph, drawing: Literal["mermaid"]) -> dict[str, object]:
+def describe(graph: ComputationGraph, drawing: Form) -> dict[str, object]:
     """Return what --json prints about a graph."""
     return {"name": graph.name, "format": drawing, "drawing": graph.draw(drawing)}

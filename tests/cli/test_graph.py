@@ -53,3 +53,10 @@ def test_unknown_format_is_misuse(write: Write, penstock: Penstock) -> None:
     outcome = penstock("graph", "market_graph", "--format", "crayon")
     assert outcome.code == 2
     assert "crayon" in outcome.err
+
+
+def test_graph_is_drawn_as_svg(write: Write, penstock: Penstock) -> None:
+    write("market_graph_svg.py", MARKET)
+    outcome = penstock("graph", "market_graph_svg", "--format", "svg")
+    assert outcome.out.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert outcome.out.endswith("</svg>\n")
