@@ -19,7 +19,7 @@ from penstock.accumulators.letter import Letter
 from penstock.accumulators.record import Bound, converter, raw_of
 from penstock.accumulators.source import Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
-from penstock.accumulators.stream import Memory, StreamAccumulator
+from penstock.accumulators.stream import FoldState, StreamAccumulator
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, ChannelFull, DecodeError, StateIncompatible
 from penstock.runtime.foreign import error_text, is_failure, value_text
@@ -189,7 +189,7 @@ class LiveAccumulator:
         self._takers: tuple[Taker, ...] = ()
         #: Those who take its values, and the reactors that they belong to.
         self.readers: tuple[tuple[Taker, Reader | None], ...] = ()
-        self._memory: Memory[object] | None = None
+        self._memory: FoldState[object] | None = None
         if isinstance(definition, StreamAccumulator):
             self._memory = cast("StreamAccumulator[object, object]", definition).memory
 
@@ -341,7 +341,7 @@ class LiveAccumulator:
 
     def _fold(self, event: object) -> object:
         """Call a function that carries state. The state changes last, when nothing can fail any more."""
-        memory = cast("Memory[object]", self._memory)
+        memory = cast("FoldState[object]", self._memory)
         fn, state = self.definition.function.fn, self.state
         returned = cast(
             "tuple[object, object]",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 
 
-class Memory(Generic[State]):
+class FoldState(Generic[State]):
     """The state that a function carries from one event to the next.
 
     Attributes:
@@ -61,7 +61,7 @@ class StreamAccumulator(Accumulator[In, Out]):
         *,
         event: object,
         value: object,
-        memory: Memory[object] | None,
+        memory: FoldState[object] | None,
         name: str | None,
         durable: bool,
         overflow: Overflow,
@@ -89,7 +89,7 @@ class StreamAccumulator(Accumulator[In, Out]):
 
         self.source: Source | None = source
         self.origin: object = source
-        self.memory: Memory[object] | None = memory
+        self.memory: FoldState[object] | None = memory
 
     def __call__(self, event: In, *state: object, **extras: object) -> object:
         """Call the user's function, with its state when it carries one, and with what else it asks for."""
@@ -177,7 +177,7 @@ def stream_accumulator(
     def decorate(fn: Callable[..., object], /) -> StreamAccumulator[object, object]:
         reader = read_fold if state is not ... else read_plain
         function, event, returned, state_type, extras = reader(fn, caller_locals())
-        memory = None if state is ... else Memory(state, state_type, part=function.name)
+        memory = None if state is ... else FoldState(state, state_type, part=function.name)
         made = StreamAccumulator[object, object](
             function,
             source,
