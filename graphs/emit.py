@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from typing_extensions import override
 
+from penstock.graphs.conditions import Conditions, flag_of, mark_of
 from penstock.graphs.node import Argument
 from penstock.graphs.plan import Edge, Plan, Step, parameters
-from penstock.graphs.routes import ABSENT, ALWAYS, NO_VALUE, Guard, Route, Variant
+from penstock.graphs.routes import ABSENT, ALWAYS, NO_VALUE, Guard
 from penstock.graphs.sections import Section
 from penstock.graphs.types import takes_none
 
@@ -99,6 +100,7 @@ class _Emitter:
         self.plan = plan
         self.source = Source()
         self.variable = variables((*plan.inputs, *plan.steps))
+        self.conditions = Conditions(plan, self.variable, self.source.bind)
         #: Inputs whose variable may hold the mark of absence.
         self.marked = {name for name in plan.inputs if self._is_marked(name)}
         #: Nodes of which it is noted whether they ran.
@@ -151,12 +153,12 @@ class _Emitter:
 
         if name in self.plan.routers:
             absent = f"{NO_VALUE!r} if {variable} is __absent else " if name in self.marked else ""
-            self.source.add(1, f"{self._mark(name)} = {absent}{self._dispatch(name)}")
+            self.source.add(1, f"{self.conditions.mark(name)} = {absent}{self.conditions.dispatch(name)}")
 
     def _preset(self) -> None:
         """Give names a value that are read although the line that sets them may not have run."""
         maybe = [
-            self._mark(name)
+            self.conditions.mark(name)
             for name in self.plan.routers
             if name in self.plan.steps and self.plan.steps[name].guard != ALWAYS
         ]
@@ -174,7 +176,7 @@ class _Emitter:
             self.source.add(2, "__effects = []")
 
     def _assigned(self, node: str) -> list[str]:
-        marks = [self._mark(node)] if node in self.plan.routers else []
+        marks = [self.conditions.mark(node)] if node in self.plan.routers else []
         return [self.variable[node], *marks, *([flag_of(self.variable[node])] if node in self.flagged else [])]
 
     # -- nodes ---------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ class _Emitter:
                 guard = assumed
 
             if step.guard not in {guard, assumed}:
-                self.source.add(depth, f"if {self._condition(step.guard)}:")
+                self.source.add(depth, f"if {self.conditions.condition(step.guard)}:")
 
             guard = step.guard
             self._node(depth + (guard != assumed), step)
@@ -208,7 +210,9 @@ class _Emitter:
         )
         self.source.add(depth, f"{variable} = {call}", node.name)
         if node.name in self.plan.routers:
-            self.source.add(depth, f"{self._mark(node.name)} = {self._dispatch(node.name)}", node.name)
+            self.source.add(
+                depth, f"{self.conditions.mark(node.name)} = {self.conditions.dispatch(node.name)}", node.name
+            )
 
         if node.name in self.flagged:
             self.source.add(depth, f"{flag_of(variable)} = True")
@@ -276,7 +280,7 @@ class _Emitter:
         last, _ = edges[-1]
         parts: list[str] = []
         for argument, edge in edges:
-            condition = "" if argument is last and not last.optional else self._condition(edge, step.guard)
+            condition = "" if argument is last and not last.optional else self.conditions.condition(edge, step.guard)
             parts.append(f"{self._value(argument)} if {condition} else" if condition else self._value(argument))
             if not condition:
                 return " ".join(parts)
@@ -296,7 +300,7 @@ class _Emitter:
             self.source.add(2, f"async def __strand_{number}():")
             self.source.add(3, f"nonlocal {', '.join(name for node in strand for name in self._assigned(node))}")
             self._run(3, strand, section, assumed)
-            condition = "" if assumed == ALWAYS else f"{self._condition(assumed)} and "
+            condition = "" if assumed == ALWAYS else f"{self.conditions.condition(assumed)} and "
             calls.append(f"{condition}__strand_{number}()")
 
         self.source.add(2, f"await __together({', '.join(calls)})")
@@ -309,75 +313,6 @@ class _Emitter:
         shared = all(self.plan.steps[name].guard & first == self.plan.steps[name].guard for name in strand)
         awaited = any(name in section.awaited for name in strand)
         return first if known and shared and not awaited else ALWAYS
-
-    # -- conditions ----------------------------------------------------------------------------------------
-
-    def _mark(self, router: str) -> str:
-        return mark_of(self.variable[router])
-
-    def _labels(self, router: str, accepted: Iterable[int]) -> list[str]:
-        variants = self.plan.routers[router]
-        return [NO_VALUE if index == ABSENT else variants[index].label for index in sorted(accepted)]
-
-    def _dispatch(self, router: str) -> str:
-        value, variants = self.variable[router], self.plan.routers[router]
-        wrong = f"else __wrong({router!r}, {value})"
-        if all(variant.route == variant.label for variant in variants):
-            names = (*(variant.label for variant in variants),)
-            return f"{value}.variant if {self._is_route(value)} and {value}.variant in {names!r} {wrong}"
-
-        tests = [f"{variant.label!r} if {self._is_variant(value, variant)}" for variant in variants]
-        return f"{' else '.join(tests)} {wrong}"
-
-    def _is_route(self, value: str) -> str:
-        return f"isinstance({value}, {self.source.bind('__Route', Route)})"
-
-    def _is_variant(self, value: str, variant: Variant) -> str:
-        if variant.route is not None:
-            return f"{self._is_route(value)} and {value}.variant == {variant.route!r}"
-
-        if variant.classes == (type(None),):
-            return f"{value} is None"
-
-        names = [self.source.bind(f"__{cls.__name__}", cls) for cls in variant.classes]
-        return f"isinstance({value}, {names[0]})" if len(names) == 1 else f"isinstance({value}, ({', '.join(names)}))"
-
-    def _condition(self, guard: Guard, known: Guard = ALWAYS) -> str:
-        """Return a guard as an expression, without what is known, and what its own nodes' guards ensure."""
-        steps = self.plan.steps
-        ensured = [
-            known,
-            *(steps[name].guard for name in (guard & known).nodes if name in steps and _needs(guard & known, name)),
-        ]
-        present = {name for name in guard.present if not any(name in other.present for other in ensured)}
-        routes = {
-            router: accepted
-            for router, accepted in guard.routes
-            if not any((router, accepted) in other.routes for other in ensured)
-        }
-        ran = {
-            name
-            for name in guard.ran
-            if not any(_needs(other, name) for other in (Guard(routes=guard.routes), *ensured))
-        }
-        parts = [f"{self.variable[name]} is not __absent" for name in self.plan.inputs if name in present]
-        parts += [self._is_one_of(name, routes[name]) for name in self.plan.routers if name in routes]
-        parts += [self._ran(name) for name in steps if name in ran]
-        for group in guard.groups:
-            if not any(group in other.groups for other in ensured):
-                parts.append(f"({' or '.join(map(self._condition, group))})")
-
-        return " and ".join(parts)
-
-    def _ran(self, name: str) -> str:
-        """Return whether a node ran, as an expression."""
-        return f"{self._mark(name)} is not None" if name in self.plan.routers else flag_of(self.variable[name])
-
-    def _is_one_of(self, router: str, accepted: frozenset[int]) -> str:
-        labels = self._labels(router, accepted)
-        return (
-            f"{self._mark(router)} == {labels[0]!r}" if len(labels) == 1 else f"{self._mark(router)} in {(*labels,)!r}"
-        )
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -400,7 +335,7 @@ class _Emitter:
         previous = ALWAYS
         for name, guard in self.plan.outputs.items():
             if guard not in {ALWAYS, previous}:
-                self.source.add(2, f"if {self._condition(guard)}:")
+                self.source.add(2, f"if {self.conditions.condition(guard)}:")
 
             previous = guard
             self.source.add(2 + (guard != ALWAYS), f"__outputs[{name!r}] = {self.variable[name]}")
@@ -408,18 +343,8 @@ class _Emitter:
     def _facts(self) -> str:
         """Return what tells the ways of a traversal apart."""
         facts = [f"{self.variable[name]} is not __absent" for name in self.plan.gates]
-        facts += [self._mark(name) for name in self.plan.routers]
+        facts += [self.conditions.mark(name) for name in self.plan.routers]
         return ", ".join(facts)
-
-
-def mark_of(variable: str) -> str:
-    """Return the name of what tells which variant a value is."""
-    return f"__{variable}_is"
-
-
-def flag_of(variable: str) -> str:
-    """Return the name of what tells whether a node ran."""
-    return f"__{variable}_ran"
 
 
 def variables(names: Iterable[str]) -> Mapping[str, str]:
@@ -442,11 +367,6 @@ def variables(names: Iterable[str]) -> Mapping[str, str]:
 
 def _names(section: Section) -> list[str]:
     return [name for strand in section.strands for name in strand]
-
-
-def _needs(guard: Guard, name: str) -> bool:
-    """Tell whether a node ran when the guard holds."""
-    return name in guard.ran or any(source == name for source, _ in guard.routes)
 
 
 def _ensures(guard: Guard, name: str) -> bool:

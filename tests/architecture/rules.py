@@ -125,6 +125,7 @@ OWN_EXCEPTIONS = {
 #: Files that decide and never act: what they must not even import.
 PURE = {
     "graphs/checks.py",
+    "graphs/conditions.py",
     "graphs/data.py",
     "graphs/explain.py",
     "graphs/layout.py",
