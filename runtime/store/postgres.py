@@ -43,14 +43,16 @@ class Readers:
         self.open: int = 0
 
     async def run(self, query: Query[R], parameters: Mapping[str, object]) -> list[R]:
-        """Run a query; a connection that turns out to be lost is replaced, once."""
+        """Run a query; when a connection turns out to be lost, a new one is tried, once."""
         async with self._room:
             for last in (False, True):
                 connection = await self.take()
                 try:
                     return await look_up(self._options.name, connection, query, parameters)
                 except StoreUnavailable:
-                    connection.terminate()
+                    for lost in (connection, *self._free):  # the others are as old
+                        lost.terminate()
+
                     if last:
                         raise
                 finally:

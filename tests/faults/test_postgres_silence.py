@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from penstock.runtime.observe import Fact
 from penstock.runtime.store import postgres_connections, schema
 from penstock.runtime.store.engine import Query
+from penstock.runtime.store.postgres import READERS
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
 from tests.databases import postgres_only, rows
@@ -27,8 +28,8 @@ def url(proxy: Proxy) -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less than ten seconds for a connection, and a minute for an answer."""
-    monkeypatch.setattr(postgres_connections, "CONNECT_TIMEOUT", 0.5)
-    monkeypatch.setattr(postgres_connections, "COMMAND_TIMEOUT", 0.5)
+    monkeypatch.setattr(postgres_connections, "CONNECT_TIMEOUT", 0.4)
+    monkeypatch.setattr(postgres_connections, "COMMAND_TIMEOUT", 0.3)
 
 
 async def test_what_meets_silence_is_committed_once_when_packets_arrive_again(
@@ -47,9 +48,10 @@ async def test_what_meets_silence_is_committed_once_when_packets_arrive_again(
     assert len(rows(proxy.behind, WRITERS)) == 1, "the server still has a session that nobody uses"
 
 
-async def test_a_query_that_meets_silence_is_asked_again(*, proxy: Proxy, store: Store) -> None:
+async def test_a_query_that_meets_silence_is_asked_again_where_there_is_none(*, proxy: Proxy, store: Store) -> None:
     await store.commit(note(store, "a"))
-    assert await store.read(LETTERS) == [1]
+    assert await asyncio.gather(*(store.read(LETTERS) for _ in range(READERS))) == [[1]] * READERS
+    assert proxy.sessions("reader") == READERS
     proxy.silence("reader")
     assert await store.read(LETTERS) == [1]
 
