@@ -26,7 +26,7 @@ def url(proxy: Proxy) -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less than a minute for an answer that does not come."""
-    monkeypatch.setattr(postgres_connections, "COMMAND_TIMEOUT", 0.5)
+    monkeypatch.setattr(postgres_connections, "COMMAND_TIMEOUT", 0.3)
 
 
 @pytest.mark.parametrize("serve", [True, False], ids=["serving", "visiting"])

@@ -19,8 +19,7 @@ def url(store_url: str) -> str:
     return store_url
 
 
-@pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("serve", [True, False], ids=["serving", "visiting"])
+@pytest.mark.parametrize(("choice", "serve"), [*((choice, True) for choice in CHOICES), ("last used", False)])
 async def test_a_pooler_in_transaction_mode_is_refused(
     *, choice: str, serve: bool, url: str, open_store: OpenStore, facts: list[Fact]
 ) -> None:

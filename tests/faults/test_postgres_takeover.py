@@ -75,7 +75,16 @@ async def take_over(open_store: OpenStore) -> tuple[Store, int]:
 
 @behind
 @pytest.mark.parametrize(
-    ("how", "moment"), [("pause", "before commit"), ("pause", "after commit"), ("hang", "before commit")]
+    ("how", "moment"),
+    [
+        ("pause", "before commit"),
+        ("hang", "before commit"),
+        *(
+            pytest.param(how, moment, marks=pytest.mark.chaos)
+            for how in ("pause", "hang")
+            for moment in ("before begin", "after commit")
+        ),
+    ],
 )
 async def test_who_stands_still_for_longer_than_a_lease_changes_nothing_afterwards(
     *, how: str, moment: str, scene: Scene, open_store: OpenStore
