@@ -330,7 +330,8 @@ class App:
         """Return firings that are over, the newest first.
 
         The last 200 of each reactor (``firing_history``) are kept in memory since the app was opened; of those that
-        follow each other within half a millisecond one in 64.
+        follow each other within half a millisecond one in 64. A reactor with ``history="store"`` has all of them, also
+        from before the start; what is new is committed first.
 
         Args:
             reactor: The reactor or its name.
@@ -339,6 +340,7 @@ class App:
 
         Raises:
             AppError: The reactor is unknown, or the limit is none.
+            StoreError: The store could not be written or read.
         """
         return await self._open.operators.history(reactor, limit, before)
 

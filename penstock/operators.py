@@ -8,14 +8,21 @@ from penstock.accumulators.live import LiveAccumulator
 from penstock.lookup import find
 from penstock.reactors.domain import Domain
 from penstock.reactors.live import LiveReactor
-from penstock.reactors.past import PastFiring, past
+from penstock.reactors.past import PastFiring, past, past_row
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
+from penstock.runtime.store.history import list_history
+from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import Part, Supervisor
 
 
 class Running(Protocol):
     """An open app, as its operators see it."""
+
+    @property
+    def store(self) -> Store:
+        """The state store."""
+        ...
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -74,6 +81,11 @@ class Operators:
         reactor = self._running.reactor(wanted)
         if limit < 1:
             raise AppError(f"history({reactor.name!r}, limit={limit}): the limit is at least 1")
+
+        if reactor.definition.history == "store":
+            await self._domain_of(reactor).flush()
+            rows = await list_history(self._running.store, reactor.name, limit=limit, before=before)
+            return [past_row(row, reactor.inputs.accumulators) for row in rows]
 
         found = [fired for fired in reactor.history() if before is None or fired.number < before]
         return [past(fired) for fired in found[:limit]]

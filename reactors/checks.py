@@ -12,6 +12,7 @@ from penstock.runtime.calls import describe_type
 
 STRATEGIES = ("latest", "sequential")
 OVERFLOWS = ("block", "drop_oldest", "dead_letter")
+MEMORIES = ("ring", "store")
 
 
 def input_problems(
@@ -95,3 +96,17 @@ def order_problems(
         for name in criteria.names
         if name in broadcasts
     ]
+
+
+def history_problems(where: str, history: object, limit: object, age: object) -> list[str]:
+    """Return what is wrong with how firings are remembered."""
+    problems: list[str] = []
+    if history not in MEMORIES:
+        problems.append(f"{where}: history={history!r} is neither 'ring' nor 'store'")
+    elif history != "store" and age is not None:
+        problems.append(f"{where}: history_age= is for history='store': the ring forgets when the app stops")
+
+    if limit is not None and not (type(limit) is int and limit >= 1):
+        problems.append(f"{where}: history_limit={limit!r} is not a whole number of at least 1")
+
+    return problems

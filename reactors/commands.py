@@ -153,6 +153,6 @@ class Commands:
 
     def _shoot(self, slot: Slot) -> Firing:
         if slot.flight is not None:  # a failed firing that waits to be tried again
-            self._decider.flights.supersede(slot.flight)
+            self._decider.supersede(slot.flight)
 
         return self._decider.fire(slot, manual=True)

@@ -14,6 +14,7 @@ from penstock.reactors import cache
 from penstock.reactors.ages import Ages
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Queued, Slot
+from penstock.reactors.keeping import Keeper
 from penstock.reactors.ledger import Entries
 from penstock.reactors.live import LiveReactor
 from penstock.runtime.codec import Codec, plain
@@ -63,6 +64,7 @@ class Cutter:
         self._carry = carry
         self._observer = observer
         self._ages = ages
+        self._keeper = Keeper(shard, reactors)
         self.left_out: int = 0
 
     def write(self, unit: Unit, entries: Entries) -> Callable[[], None]:
@@ -81,6 +83,9 @@ class Cutter:
 
         for flight in entries.flights.values():
             self._write_flight(unit, entries, flight)
+
+        if entries.fired:
+            self._keeper.write(unit, entries.fired, partial(self._leave_out, entries))
 
         for letter in entries.letters:
             checkpoints.add_letter(unit, self._letter(unit, letter))

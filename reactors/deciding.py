@@ -137,7 +137,8 @@ class Decider:
             calm=calm,
         )
         self.keys: Keys = Keys(definition.key_ttl, scheduler, self._forget)
-        self.history: History = History(self._monotonic, history, gate.ended)
+        keep = ledger.remember if definition.history == "store" else None
+        self.history: History = History(self._monotonic, definition.history_limit or history, gate.ended, keep)
         sequential = definition.strategy == "sequential"
         self.backlog: Backlog | None = Backlog(definition, ledger=ledger, gate=gate) if sequential else None
         self.batches: tuple[LiveAccumulator, ...] = ()
@@ -383,10 +384,15 @@ class Decider:
             elif self.holds(slot):
                 self.fire(slot)
         elif flight.yields and slot.dirty & self._mask and (self._predicate is None or self._agrees(slot)):
-            self.flights.supersede(flight)
+            self.supersede(flight)
             self.fire(slot)
         elif flight.ripe:
             self.flights.launch(flight)
+
+    def supersede(self, flight: Flight) -> None:
+        """Give up a failed firing for a newer one of its key."""
+        self.flights.supersede(flight)
+        self.history.close(flight.firing, flight.errors)
 
     def _take_next(self, slot: Slot) -> None:
         """Look at the oldest boundary of a key; the next one has its turn behind the other keys."""

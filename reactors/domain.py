@@ -29,6 +29,7 @@ from penstock.reactors.cuts import Cuts
 from penstock.reactors.emissions import Emissions
 from penstock.reactors.firing import Firing
 from penstock.reactors.health import ReactorHealth, reactor_health
+from penstock.reactors.keeping import restore_histories
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.recovery import Restorer, rows_of
@@ -178,6 +179,7 @@ class Domain:
         state = await checkpoints.take_over(self._store, self.name, self.shard, components=names)
         self.epoch = state.epoch
         clock = self._scheduler.clock
+        await restore_histories(self._store, self.shard, self.reactors)
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
         for accumulator in self.accumulators.values():
             self._ages.begin(accumulator)

@@ -49,6 +49,7 @@ class Failing:
     def decide(self, flight: Flight, errors: Errors) -> None:
         """Do what ``on_error`` says: try again later, or end the firing."""
         flight.attempts += 1
+        flight.errors = errors
         self.failures += len(errors)
         tries = self._policy in ("keep_dirty", "retry")
         again = tries and flight.attempts < self._retry.attempts

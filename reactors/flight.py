@@ -1,6 +1,7 @@
 """One key of a live reactor, and the firing that holds it while some of its graphs run or wait to be tried again."""
 
 from collections import deque
+from collections.abc import Mapping
 
 from penstock.reactors.firing import Firing, Key
 from penstock.runtime.scheduler import Timer
@@ -104,6 +105,7 @@ class Flight:
         done: Names of the graphs that are done.
         attempts: Failed tries.
         crashes: How often it was run again since the process died while it ran, with no try that ended.
+        errors: Why it failed the last time, by graph.
         counted: Whether this process has begun such a re-run, and it has not ended.
         written: Whether the store may hold a row of it.
         over: Whether it has ended; the row, if any, is to be deleted.
@@ -121,6 +123,7 @@ class Flight:
         "counted",
         "crashes",
         "done",
+        "errors",
         "firing",
         "idle",
         "over",
@@ -140,6 +143,7 @@ class Flight:
         self.done: set[str] = set()
         self.attempts: int = 0
         self.crashes: int = 0
+        self.errors: Mapping[str, BaseException] = {}
         self.counted: bool = False
         self.written: bool = False
         self.over: bool = False

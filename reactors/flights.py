@@ -246,12 +246,12 @@ class Flights:
             flight.idle = True
             return
 
-        error = f"the process died each of the {flight.crashes} times that this firing was run again"
-        for subscriber in self.subscribers:
-            if subscriber.name not in flight.done:
-                self._failing.bury(flight, subscriber.name, error)
+        error = AppError(f"the process died each of the {flight.crashes} times that this firing was run again")
+        left = [subscriber.name for subscriber in self.subscribers if subscriber.name not in flight.done]
+        for name in left:
+            self._failing.bury(flight, name, str(error))
 
-        self._drop(flight)
+        self._land(flight, dict.fromkeys(left, error))
 
     def count(self, flight: Flight) -> None:
         """Note that a firing is about to be run again; once, however often it is said."""

@@ -17,7 +17,7 @@ BURST_GAP = 0.0005
 
 
 class Fired(msgspec.Struct, frozen=True):
-    """One firing that is over, for whoever looks back."""
+    """One firing that is over, for whoever looks back. Positional, as ``Firing``."""
 
     firing: Firing
     #: From the decision to the end of the last graph.
@@ -25,9 +25,9 @@ class Fired(msgspec.Struct, frozen=True):
     #: By graph; None when all were done.
     errors: Mapping[str, BaseException] | None
     #: The graphs that ran, in their order.
-    graphs: tuple[str, ...] = ()
+    graphs: tuple[str, ...]
     #: Its place among those that were noted.
-    number: int = 0
+    number: int
 
     @property
     def results(self) -> dict[str, str | None]:
@@ -42,40 +42,51 @@ class History:
     Attributes:
         measure_from: A firing that was decided before this belongs to a burst.
         latency: Seconds from the decision to the end of those that were measured.
-        noted: How many were noted.
+        noted: How many were noted, in the store also those before the start.
+        graphs: The graphs of the reactor.
     """
 
-    __slots__ = ("_ended", "_fired", "_monotonic", "latency", "measure_from", "noted")
+    __slots__ = ("_ended", "_fired", "_keep", "_monotonic", "graphs", "latency", "measure_from", "noted")
 
-    def __init__(self, monotonic: Callable[[], float], length: int, ended: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        length: int,
+        ended: Callable[[float], None],
+        keep: Callable[[Fired], None] | None = None,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             monotonic: Tells the time.
             length: Firings that are remembered.
             ended: Told when a firing that is measured has ended.
+            keep: Stores firings; then each is noted, however fast they follow each other.
         """
+        self._keep = keep
         self._ended = ended
         self._monotonic = monotonic
         self._fired: deque[Fired] = deque(maxlen=length)
         self.measure_from: float = -math.inf
         self.latency: Histogram = Histogram()
         self.noted: int = 0
+        self.graphs: tuple[str, ...] = ()
 
     def close(self, firing: Firing, errors: Mapping[str, BaseException] | None = None) -> None:
         """Note the end of a firing."""
         end = self._monotonic()
         seconds = end - firing.moment
-        self.measure_from = end + BURST_GAP
         self.latency.record(seconds)
         self.noted += 1
-        self._fired.append(Fired(firing, seconds, errors))
+        fired = Fired(firing, seconds, errors, self.graphs, self.noted)
+        self._fired.append(fired)
+        if self._keep is None:
+            self.measure_from = end + BURST_GAP
+        else:
+            self._keep(fired)
+
         self._ended(end)
 
-    def newest_first(self, graphs: tuple[str, ...]) -> list[Fired]:
-        """Return the last firings of these graphs."""
-        newest = self.noted
-        return [
-            Fired(each.firing, each.seconds, each.errors, graphs, newest - age)
-            for age, each in enumerate(reversed(self._fired))
-        ]
+    def newest_first(self) -> list[Fired]:
+        """Return the last firings."""
+        return list(reversed(self._fired))

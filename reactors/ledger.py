@@ -12,6 +12,7 @@ from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.firing import Key
 from penstock.reactors.flight import Flight, Slot
+from penstock.reactors.history import Fired
 from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.observe import EventDropped, Observer
 
@@ -20,7 +21,7 @@ class Entries:
     """What one cut writes."""
 
     __slots__ = (
-        *("accumulators", "broadcasts", "consumed", "effects", "flights"),
+        *("accumulators", "broadcasts", "consumed", "effects", "fired", "flights"),
         *("letters", "queues", "settled", "slots"),
     )
 
@@ -40,15 +41,17 @@ class Entries:
         self.letters: list[Letter] = []
         #: Numbers of dead letters that were processed after all, and are to be deleted.
         self.settled: list[int] = []
+        #: Firings that are over, of reactors that remember them in the store.
+        self.fired: list[Fired] = []
 
     def __bool__(self) -> bool:
         state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights
-        return bool(state or self.effects or self.letters or self.settled)
+        return bool(state or self.effects or self.letters or self.fired or self.settled)
 
     @property
     def waiting(self) -> int:
         """How many entries of the outbox there are."""
-        return len(self.effects) + len(self.letters)
+        return len(self.effects) + len(self.letters) + len(self.fired)
 
     def unmark(self) -> None:
         """Let what is written now be noted again when it changes again."""
@@ -73,6 +76,7 @@ class Entries:
         self.effects += later.effects
         self.letters += later.letters
         self.settled += later.settled
+        self.fired += later.fired
 
 
 class Ledger:
@@ -178,6 +182,14 @@ class Ledger:
         self.next.letters.append(letter)
         self._rush()
         self._observer(EventDropped(part=letter.part, reason=letter.reason, error=letter.error, letter=True))
+
+    def remember(self, fired: Fired) -> None:
+        """Let the store remember a firing that is over; it hurries only when too many wait."""
+        self.next.fired.append(fired)
+        if self.full:
+            self._rush()
+        else:
+            self._arm()
 
     def hurry(self) -> None:
         """Ask for a cut at the next turn of the loop: something has changed that is not to be done twice."""

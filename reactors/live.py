@@ -116,6 +116,7 @@ class LiveReactor:
             raise AppError(f"reactor {self.name!r} has started: subscribe {subscriber.name!r} before")
 
         self._decider.flights.subscribe(subscriber)
+        self._decider.history.graphs = self.graphs
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -247,7 +248,7 @@ class LiveReactor:
 
     def history(self) -> list[Fired]:
         """Return the last firings, the newest first."""
-        return self._decider.history.newest_first(self.graphs)
+        return self._decider.history.newest_first()
 
     def state(self) -> ReactorState:
         """Return what it holds: values, what is new, what waits."""
@@ -311,6 +312,10 @@ class LiveReactor:
     def begin(self, epoch: int) -> None:
         """Forget everything and begin in an epoch of the domain."""
         self._decider.begin(epoch)
+
+    def restore_history(self, noted: int) -> None:
+        """Number firings that are over behind those that the store holds."""
+        self._decider.history.noted = noted
 
     def restore_slot(self, key: Key, values: Mapping[str, object], new: Iterable[str]) -> None:
         """Put back a key as the store holds it."""

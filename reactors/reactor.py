@@ -22,9 +22,13 @@ KeyFunction = Callable[..., object]
 Strategy = Literal["latest", "sequential"]
 #: What happens to a boundary for which the queue of a sequential reactor has no room.
 QueueOverflow = Literal["block", "drop_oldest", "dead_letter"]
+#: Where firings that are over are remembered.
+Memory = Literal["ring", "store"]
 
 #: Boundaries that wait in the queue of a sequential reactor, when it does not say.
 QUEUE_LIMIT = 10_000
+#: Firings that are over and stay in the store, of a reactor that does not say.
+HISTORY_LIMIT = 10_000
 
 
 class Broadcast:
@@ -63,6 +67,9 @@ class Reactor:
         on_error: What becomes of a firing whose graph failed.
         retry: When a failed firing is tried again, where ``on_error`` says that it is.
         start_timeout: Seconds for which it waits for its sources at the start; the app's when None.
+        history: Where firings that are over are remembered: the newest in memory (``ring``), or all in the ``store``.
+        history_limit: How many of them are; the app's ``firing_history`` when None.
+        history_age: Seconds after which the store forgets them; None for never.
     """
 
     def __init__(
@@ -78,6 +85,9 @@ class Reactor:
         key_ttl: Duration | None = None,
         on_error: OnError | Retry | None = None,
         start_timeout: Duration | None = None,
+        history: Memory = "ring",
+        history_limit: int | None = None,
+        history_age: Duration | None = None,
     ) -> None:
         """Declare a reactor.
 
@@ -99,6 +109,11 @@ class Reactor:
                 while its key waits; ``drop`` only counts. ``Retry(…)`` means ``retry`` and says how.
             start_timeout: How long it waits at the start until its sources are connected and its polls have answered;
                 then it fires without them, and its health says so. The app's ``start_timeout`` when omitted.
+            history: ``"ring"`` remembers the newest firings in memory, of a burst some. ``"store"`` writes a row for
+                each firing, in the commit of what came of it: it can be looked at after a restart.
+            history_limit: Firings that are remembered; 10,000 in the store, the app's ``firing_history`` in memory
+                when omitted.
+            history_age: How long the store keeps them, such as ``"7 days"``; for ever, within the limit, when omitted.
 
         Raises:
             DefinitionError: All that is wrong, each problem with its fix.
@@ -127,12 +142,16 @@ class Reactor:
             *on_error_problems(where, chosen, strategy),
             *checks.key_problems(where, key, self.types, self.broadcasts),
             *checks.order_problems(where, strategy, key, self.criteria, self.broadcasts),
+            *checks.history_problems(where, history, history_limit, history_age),
         ]
         if problems:
             raise DefinitionError(*problems)
 
         self.key_ttl: float | None = optional_seconds(key_ttl, f"Reactor({name!r}, key_ttl=…)")
         self.start_timeout: float | None = optional_seconds(start_timeout, f"Reactor({name!r}, start_timeout=…)")
+        self.history: Memory = history
+        self.history_limit: int | None = history_limit or (HISTORY_LIMIT if history == "store" else None)
+        self.history_age: float | None = optional_seconds(history_age, f"Reactor({name!r}, history_age=…)")
 
     @override
     def __repr__(self) -> str:

@@ -162,3 +162,34 @@ TAKE_LETTER = Kind(
 
 # For a cut, which must not be refused: the owner of the domain has looked for the letter before. Index: as above.
 DROP_LETTER = Kind(name="drop letter", rank=2, columns=("id",), slot="letter", key=itemgetter(0), ordered=True)
+
+# No race of their own: each stands behind the fence of a cut, and a reactor belongs to one domain. Deleting before
+# appending, as with the log. Index: primary key of history.
+TRIM_HISTORY = Kind(
+    name="trim history",
+    rank=2,
+    columns=("reactor", "shard", "up_to"),
+    slot="history",
+    key=itemgetter(0, 1),
+    once=True,
+    ordered=True,
+)
+
+AGE_HISTORY = Kind(
+    name="age history",
+    rank=2,
+    columns=("reactor", "shard", "started_at"),
+    slot="history",
+    key=itemgetter(0, 1),
+    once=True,
+    ordered=True,
+)
+
+APPEND_HISTORY = Kind(
+    name="append history",
+    rank=3,
+    columns=("reactor", "shard", "number", "firing", "key", "snapshot", "results", "started_at", "nanos"),
+    slot="history",
+    key=itemgetter(0, 1),
+    ordered=True,
+)

@@ -96,6 +96,20 @@ def trim_log(given: CTE) -> ClauseElement:
     return delete(log).where(tuple_(*keys).in_(old))
 
 
+def old_history(bound: str, column: str) -> Build:
+    """Return the statement that deletes a reactor's rows below a bound, found by the primary key of history."""
+
+    def build(given: CTE) -> ClauseElement:
+        history = schema.HISTORY
+        same = and_(history.c.reactor == given.c.reactor, history.c.shard == given.c.shard)
+        below = history.c[column] <= given.c[bound]
+        keys = list(history.primary_key)
+        old = select(*keys).select_from(given).join(history, and_(same, below))
+        return delete(history).where(tuple_(*keys).in_(old))
+
+    return build
+
+
 def consume_inbox(given: CTE) -> ClauseElement:
     """Delete rows up to a number, found by inbox_accumulator."""
     inbox = schema.INBOX
@@ -119,6 +133,9 @@ STATEMENTS: Mapping[Kind, Build] = {
     domain_kinds.ADD_LETTER: lambda given: write(schema.DEAD_LETTERS, given),
     domain_kinds.TAKE_LETTER: lambda given: drop(schema.DEAD_LETTERS, given),
     domain_kinds.DROP_LETTER: lambda given: drop(schema.DEAD_LETTERS, given),
+    domain_kinds.TRIM_HISTORY: old_history("up_to", "number"),
+    domain_kinds.AGE_HISTORY: old_history("started_at", "started_at"),
+    domain_kinds.APPEND_HISTORY: lambda given: write(schema.HISTORY, given),
     domain_kinds.MOVE_STATE: move(schema.STATE, "component", ("component", "key")),
     domain_kinds.MOVE_LOG: move(schema.LOG, "component", ("component", "key", "seq")),
     domain_kinds.MOVE_INBOX: move(schema.INBOX, "accumulator", ()),

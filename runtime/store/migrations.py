@@ -89,7 +89,18 @@ LEASES = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (FOUNDATION, LEASES)
+HISTORY = Migration(
+    version=3,
+    name="history",
+    statements=(
+        """CREATE TABLE history (
+             reactor TEXT NOT NULL, shard {integer} NOT NULL, number {integer} NOT NULL, firing TEXT NOT NULL, key TEXT,
+             snapshot {bytes}, results TEXT NOT NULL, started_at {integer} NOT NULL, nanos {integer} NOT NULL,
+             PRIMARY KEY (reactor, shard, number)){clustered}""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (FOUNDATION, LEASES, HISTORY)
 
 
 def read_version(words: Mapping[str, str]) -> Generator[Step, Outcome, int | None]:

@@ -12,6 +12,7 @@ from penstock.runtime.store.schema import (
     DOMAINS,
     EVENTS,
     FIRINGS,
+    HISTORY,
     INBOX,
     LOG,
     RUNS,
@@ -53,6 +54,20 @@ def newest_letters() -> ClauseElement:
     )
 
 
+def newest_history() -> ClauseElement:
+    """Return the select of ``list_history``: walks the primary key downwards."""
+    return (
+        select(*HISTORY.c)
+        .where(
+            HISTORY.c.reactor == bindparam("reactor"),
+            HISTORY.c.shard == bindparam("shard"),
+            HISTORY.c.number < bindparam("before"),
+        )
+        .order_by(HISTORY.c.number.desc())
+        .limit(bindparam("limit"))
+    )
+
+
 ALL_OF_RUNS = [RUNS.c[name] for name in RUN_COLUMNS]
 #: Unfinished runs of a node, by the index runs_unfinished.
 OWNED = and_(RUNS.c.owner == bindparam("owner"), RUNS.c.finished_at.is_(None))
@@ -79,6 +94,7 @@ QUERIES: Mapping[str, ClauseElement] = {
     "events of a run": select(*EVENTS.c).where(EVENTS.c.run_id == bindparam("id")).order_by(EVENTS.c.seq),
     "newest letters": newest_letters(),
     "letter": select(*DEAD_LETTERS.c).where(DEAD_LETTERS.c.id == bindparam("id")),
+    "newest of a history": newest_history(),
     "waiting commands": select(*COMMANDS.c).where(WAITING).order_by(COMMANDS.c.id),
     "command": select(*COMMANDS.c).where(COMMANDS.c.id == bindparam("id")),
 }

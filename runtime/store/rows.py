@@ -73,6 +73,24 @@ class FiringRow(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A firing that is over: its snapshot, and what became of each graph."""
+
+    reactor: str
+    #: Its place among the reactor's.
+    number: int
+    #: The firing's id.
+    firing: str
+    key: str | None = None
+    #: None when the inputs could not be written.
+    snapshot: bytes | None
+    #: JSON object: by graph null when it is done, else why it failed.
+    results: str
+    started_at: datetime
+    #: From the decision to the end of the last graph.
+    seconds: float
+
+
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
     """An event that was journalled and is not consumed yet."""
 

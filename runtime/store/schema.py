@@ -95,6 +95,22 @@ FIRINGS = Table(
     Column("started_at", BigInteger, nullable=False),
 )
 
+#: Firings that are over, of reactors with ``history="store"``; ``number`` counts those of one reactor. ``snapshot`` is
+#: null when the inputs could not be written; ``nanos``: from the decision to the end of the last graph.
+HISTORY = Table(
+    "history",
+    METADATA,
+    Column("reactor", Text, primary_key=True),
+    Column("shard", BigInteger, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("firing", Text, nullable=False),
+    Column("key", Text),
+    Column("snapshot", LargeBinary),
+    Column("results", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("nanos", BigInteger, nullable=False),
+)
+
 RUNS = Table(
     "runs",
     METADATA,
