@@ -84,6 +84,11 @@ class Cutter:
         for flight in entries.flights.values():
             self._write_flight(unit, entries, flight)
 
+        carried = self._write_outbox(unit, entries)
+        return partial(settle, entries.queues.values(), carried) if entries.queues else carried
+
+    def _write_outbox(self, unit: Unit, entries: Entries) -> Callable[[], None]:
+        """Put in what happens once; what cannot be encoded has become a letter by the time that letters are written."""
         if entries.fired:
             self._keeper.write(unit, entries.fired, partial(self._leave_out, entries))
 
@@ -93,8 +98,7 @@ class Cutter:
         for settled in entries.settled:
             letters.drop_letter(unit, settled)
 
-        carried = self._carry.write(unit, entries.effects) if entries.effects else nothing
-        return partial(settle, entries.queues.values(), carried) if entries.queues else carried
+        return self._carry.write(unit, entries.effects) if entries.effects else nothing
 
     # -- state ---------------------------------------------------------------------------------------------
 

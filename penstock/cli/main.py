@@ -30,6 +30,7 @@ VERBS = [
     ("graph", "penstock.cli.graph:graph", "Draw the computation graphs of an app."),
     ("runs", "penstock.cli.runs:app", "Look at the runs in a state store."),
     ("letters", "penstock.cli.letters:app", "Look at dead letters, give them back, or throw them away."),
+    ("firings", "penstock.cli.firings:app", "Look at firings that are over."),
     ("config", "penstock.cli.config:app", "Look at the settings."),
     ("doctor", "penstock.cli.doctor:doctor", "Look for what is wrong with the installation and the store."),
     ("demo", "penstock.cli.demo:demo", "Watch this machine for some seconds: events, firings, durable runs."),

@@ -95,6 +95,7 @@ CATCHES_ALL = {
     "penstock/testing/bench.py": "whatever a source under test raises, the test looks at it",
     "penstock/testing/app.py": "an error of the test's body goes its own way, not wrapped into a group",
     "reactors/cut.py": "encoding and printing values runs user code: what cannot be written is left out",
+    "reactors/keeping.py": "encoding the inputs of a firing runs user code: its row is written without them",
     "reactors/cuts.py": "whatever keeps a cut from being written, its entries are put back, and the app is told",
     "reactors/deciding.py": "graphs and criteria are user code: one bad value must not stop the next",
     "reactors/flights.py": "graphs are user code: one that raises must not keep the others from running",
