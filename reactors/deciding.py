@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import LiveAccumulator, Taker, nothing
 from penstock.reactors.backlog import Backlog
 from penstock.reactors.due import Due
@@ -26,11 +25,12 @@ from penstock.reactors.flight import INLINE, Flight, Slot
 from penstock.reactors.flights import Flights
 from penstock.reactors.history import BURST_MASK, History
 from penstock.reactors.inputs import Inputs
+from penstock.reactors.judging import Judge
 from penstock.reactors.keys import Keys
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Emit, Recorded
-from penstock.runtime.foreign import error_text, is_failure
+from penstock.runtime.foreign import is_failure
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 
@@ -59,8 +59,7 @@ class Decider:
         barred: Whether something keeps all keys from firing.
         held: The same, or a value waits that must not be overtaken: what comes has to be put, not fired by a lane.
         coalesced: Values that were replaced by a newer one before they could fire.
-        criteria_failures: How often the predicate failed.
-        criteria_error: Its last failure, until it answers again.
+        judge: Asks the predicate; None when there is none.
     """
 
     __slots__ = (
@@ -70,20 +69,18 @@ class Decider:
         "_mask",
         "_monotonic",
         "_names",
-        "_predicate",
         "_scheduler",
         "anchor",
         "backlog",
         "barred",
         "batches",
         "coalesced",
-        "criteria_error",
-        "criteria_failures",
         "due",
         "flights",
         "held",
         "history",
         "inputs",
+        "judge",
         "keyed",
         "keys",
         "name",
@@ -122,7 +119,6 @@ class Decider:
         self.name: str = definition.name
         self.inputs: Inputs = Inputs(definition)
         self._mask, self._every, self._names = self.inputs.mask, self.inputs.every, self.inputs.names
-        self._predicate = definition.criteria.predicate
         self._ledger, self._gate, self._scheduler = ledger, gate, scheduler
         self._monotonic = scheduler.clock.monotonic
         self.due: Due = Due(gate, self.may_fire, self.serve, calm)
@@ -152,8 +148,10 @@ class Decider:
         self.barred: bool = True
         self.held: bool = True
         self.coalesced: int = 0
-        self.criteria_failures: int = 0
-        self.criteria_error: str | None = None
+        self.judge: Judge | None = None
+        if (predicate := definition.criteria.predicate) is not None:
+            self.judge = Judge(predicate, self.name, mask=self._mask, shared=self.shared, ledger=ledger)
+
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
@@ -199,7 +197,7 @@ class Decider:
 
         if self.barred:
             self._put_off(slot)
-        elif self._predicate is None or self._agrees(slot):
+        elif self.judge is None or self.judge.agrees(slot):
             self.fire(slot)
 
     def _put_off(self, slot: Slot) -> None:
@@ -257,27 +255,7 @@ class Decider:
 
     def holds(self, slot: Slot) -> bool:
         """Tell whether the criteria hold for a key."""
-        return self.inputs.call(slot.dirty) and (self._predicate is None or self._agrees(slot))
-
-    def _agrees(self, slot: Slot) -> bool:
-        """Ask the predicate; values on which it fails are kept aside, and do not count as new any more."""
-        assert self._predicate is not None  # noqa: S101 - for type checkers
-        values = {**self.shared, **slot.values} if self.shared else slot.values
-        try:
-            answer = self._predicate.holds(values)
-        except BaseException as error:  # a predicate is user code; the next values are looked at all the same
-            if not is_failure(error):
-                raise
-
-            self.criteria_failures += 1
-            self.criteria_error = error_text(error)
-            slot.dirty &= ~self._mask
-            letter = Letter(part=self.name, reason="criteria", error=self.criteria_error, payload=dict(values))
-            self._ledger.bury(letter)
-            return False
-
-        self.criteria_error = None
-        return answer
+        return self.inputs.call(slot.dirty) and (self.judge is None or self.judge.agrees(slot))
 
     # -- firings -------------------------------------------------------------------------------------------
 
@@ -383,7 +361,7 @@ class Decider:
                 self._take_next(slot)
             elif self.holds(slot):
                 self.fire(slot)
-        elif flight.yields and slot.dirty & self._mask and (self._predicate is None or self._agrees(slot)):
+        elif flight.yields and slot.dirty & self._mask and (self.judge is None or self.judge.agrees(slot)):
             self.supersede(flight)
             self.fire(slot)
         elif flight.ripe:

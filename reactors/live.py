@@ -227,7 +227,7 @@ class LiveReactor:
     @property
     def criteria_error(self) -> str | None:
         """The last failure of its predicate, until that answers again."""
-        return self._decider.criteria_error
+        return None if self._decider.judge is None else self._decider.judge.error
 
     @property
     def queue_full(self) -> bool:
@@ -280,7 +280,7 @@ class LiveReactor:
             coalesced=decider.coalesced,
             failures=decider.flights.failures,
             superseded=decider.flights.superseded,
-            criteria_failures=decider.criteria_failures,
+            criteria_failures=0 if decider.judge is None else decider.judge.failures,
             keys=len(decider.keys.slots),
             due=len(decider.due.slots),
             queued=0 if backlog is None else backlog.size,

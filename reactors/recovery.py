@@ -47,7 +47,6 @@ class Restorer:
             if place in rows and not accumulator.definition.stores_events:
                 self._ignore(accumulator.name, f"{len(rows[place])} events", "it gathers none any more")
 
-
         for reactor in self._reactors.values():
             reactor.begin(state.epoch)
 
