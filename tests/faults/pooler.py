@@ -13,6 +13,8 @@ from tests.faults.frames import GONE, Ends, message_of, send
 
 #: What a server says when it waits for a statement outside of a transaction.
 READY = message_of(b"Z", b"I")
+#: What it says to a client that it lets in.
+TRUSTED = message_of(b"R", bytes(4))
 FAREWELL = b"X"
 CHANCE = random.Random(1)
 #: Which of some free sessions a client gets; the last one is that which was used last.
@@ -46,7 +48,7 @@ class Pooler(Door):
         self._known, self._ignored = known, ignored
         self._free: list[Ends] = []
         self._opening = asyncio.Lock()
-        #: What the server says to a client that it lets in.
+        #: All that a client is told first.
         self._greeting = b""
 
     @override
@@ -95,7 +97,11 @@ class Pooler(Door):
         await send(session, frames.startup_with(who))
         self._greeting = b""
         while not self._greeting.endswith(READY):
-            self._greeting += await frames.read_message(session)
+            message = await frames.read_message(session)
+            if message[:1] == b"R" and message != TRUSTED:
+                raise PermissionError("the server asks for a password, and this pooler knows none")
+
+            self._greeting += message
 
         return session
 
