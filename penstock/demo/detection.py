@@ -16,12 +16,10 @@ from penstock.demo.baseline import Deviation
 from penstock.demo.evidence import Incident
 from penstock.demo.incident import incident
 from penstock.demo.judging import Snapshot, history, newcomers, saturated, snapshot, unusual, worst_first
-from penstock.demo.polls import CpuPoll, MemoryPoll, ProcessPoll, TrafficPoll, disk_of, network_of
+from penstock.demo.sensors import OFTEN, SELDOM, Sensors
 from penstock.demo.signals import Cpu, Disk, Memory, Network, Processes
 from penstock.runtime.clock import Clock
 
-#: Seconds between two polls of the processors, and of everything else.
-OFTEN, SELDOM = 0.25, 0.5
 #: Seconds within which no second incident is opened.
 COOL_DOWN = 8.0
 
@@ -70,29 +68,27 @@ class CoolDown:
 
 def machine(clock: Clock) -> ps.Reactor:
     """Return a reactor that is fed by polls of this machine."""
-    host, traffic = readings.host(), (TrafficPoll(readings.disk, clock), TrafficPoll(readings.network, clock))
-    processors, store = CpuPoll(readings.cpu_times, readings.load, host, clock), MemoryPoll(readings.memory, clock)
-    tasks = ProcessPoll(readings.processes, readings.own_pid(), clock)
+    sensors = Sensors(clock)
 
     @ps.polling_accumulator(interval=OFTEN)
     def cpu() -> Cpu | None:
-        return processors.poll()
+        return sensors.cpu()
 
     @ps.polling_accumulator(interval=SELDOM)
     def memory() -> Memory | None:
-        return store.poll()
+        return sensors.memory()
 
     @ps.polling_accumulator(interval=SELDOM)
     def disk() -> Disk | None:
-        return disk_of(traffic[0].poll())
+        return sensors.disk()
 
     @ps.polling_accumulator(interval=SELDOM)
     def network() -> Network | None:
-        return network_of(traffic[1].poll())
+        return sensors.network()
 
     @ps.polling_accumulator(interval=SELDOM)
     def processes() -> Processes | None:
-        return tasks.poll()
+        return sensors.processes()
 
     return ps.Reactor("machine", [cpu, memory, disk, network, processes], criteria=ps.when_any())
 

@@ -72,6 +72,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     latency: Latency
     cuts: int
     runs: tuple[RunLine, ...]
+    #: How the way over Kafka is, in words; empty when the readings come directly.
+    kafka: str = ""
 
     @property
     def events(self) -> int:

@@ -2,7 +2,8 @@
 
 import signal
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio
@@ -22,6 +23,7 @@ from penstock.demo.report import headline
 from penstock.demo.streams import Counts, stream
 from penstock.demo.summary import Summary
 from penstock.demo.view import View, view_for
+from penstock.demo.way import Direct, Way
 from penstock.demo.words import plural
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.observe import CutCommitted, Fact, StoreRetried
@@ -38,7 +40,7 @@ PATIENCE = 2.0
 #: The load spike: seconds before it, at most and as a part of the whole; how long it lasts; and the pause before
 #: another one is made if nothing came of it.
 CALM, CALM_PART, SPIKE, PAUSE = 4.0, 0.35, 3.0, 3.0
-#: Seconds that an incident may take to end after the time is up.
+#: Seconds that an incident may take to end, and a reading to arrive, after the time is up.
 GRACE = 10.0
 #: The name of the firings among the rates; no accumulator can have it.
 FIRINGS = "*firings*"
@@ -57,31 +59,51 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     plain: bool = False
     #: Nothing at all until the summary.
     silent: bool = False
+    #: The brokers that the readings go through, and the name of the topic; None for the direct way.
+    kafka: tuple[str, str] | None = None
 
 
 async def run_demo(options: Options) -> Summary:
     """Watch this machine for a while, then say what was seen.
 
     Raises:
+        SourceUnavailable: No broker answers, or it does not let us.
         StoreError: The store cannot be opened, or has failed.
         OSError: The output cannot be written; ``BrokenPipeError`` when its reader went away.
     """
     clock = SystemClock()
     view = view_for(Console(), plain=options.plain, silent=options.silent)
     try:
-        return await Demo(options, view, clock).run()
+        async with way_of(options, clock, view.say) as way:
+            return await Demo(options, view, clock, way).run()
     finally:
         view.close()
+
+
+@asynccontextmanager
+async def way_of(options: Options, clock: Clock, say: Callable[[str], None]) -> AsyncGenerator[Way]:
+    """Make the way that the readings go, for the time of the block.
+
+    Raises:
+        SourceUnavailable: No broker answers, or it does not let us.
+    """
+    if options.kafka is None:
+        yield Direct(machine(clock))
+        return
+
+    from penstock.demo.relay import over_kafka  # noqa: PLC0415 - it loads the client of Kafka, which is large
+
+    async with over_kafka(*options.kafka, clock, say) as relay:
+        yield relay
 
 
 class Demo:
     """One demo from its start to its end."""
 
-    def __init__(self, options: Options, view: View, clock: Clock) -> None:
-        self._options, self._view, self._clock = options, view, clock
+    def __init__(self, options: Options, view: View, clock: Clock, way: Way) -> None:
+        self._options, self._view, self._clock, self._way = options, view, clock, way
         self._host = readings.host()
-        self._machine = machine(clock)
-        graph = watch(self._machine, directory=options.directory, since=clock.now())
+        graph = watch(way.machine, directory=options.directory, since=clock.now())
         self._incidents = Incidents(incident.name, [task.name for task in incident.tasks], clock, view.say)
         self._app = ps.App(options.store, parts=[graph], observer=self._observe, clock=clock)
         self._counts: deque[tuple[float, Mapping[str, int]]] = deque()
@@ -99,6 +121,7 @@ class Demo:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._listen)
                 group.start_soon(self._make_load)
+                group.start_soon(self._way.work, self._app.scheduler)
                 try:
                     await self._watch()
                 except (OSError, ps.PenstockError) as error:
@@ -109,7 +132,9 @@ class Demo:
             if problem is not None:
                 raise problem
 
-            return await self._summary()
+            summary, seen = await self._summary(), self._app.statistics().accumulators
+
+        return msgspec.structs.replace(summary, kafka=await self._way.passage(seen))
 
     async def _look_back(self) -> None:
         """Count what earlier demos have left, and follow what they have not ended."""
@@ -171,15 +196,20 @@ class Demo:
             self._incidents.entitle(run_id, headline(msgspec.convert(run.input, Incident)))
 
     def _ends(self) -> bool:
-        """Tell whether it is time: an open incident may end before; a second Ctrl-C does not wait for it."""
+        """Tell whether it is time: what is under way may arrive before; a second Ctrl-C does not wait for it."""
         overtime = self._clock.monotonic() - self._deadline
-        return overtime >= 0 and (not self._incidents.running or self._stops > 1 or overtime > GRACE)
+        if overtime < 0:
+            return False
+
+        self._way.stop()
+        arrived = not self._incidents.running and self._way.caught_up(self._app.statistics().accumulators)
+        return arrived or self._stops > 1 or overtime > GRACE
 
     def _frame(self) -> Frame:
         """Look at the app."""
         statistics = self._app.statistics()
-        reactor = statistics.reactors[self._machine.name]
-        state = self._app.state(self._machine).values.get(None, {})
+        reactor = statistics.reactors[self._way.machine.name]
+        state = self._app.state(self._way.machine).values.get(None, {})
         counts = {name: each.boundaries for name, each in statistics.accumulators.items()}
         rates = self._rates({**counts, FIRINGS: reactor.firings})
         return Frame(
@@ -194,7 +224,7 @@ class Demo:
                     name,
                     Counts(events=count, rate=rates[name]),
                     cast("Reading | None", state.get(name)),
-                    patient=self._elapsed < PATIENCE,
+                    patient=self._elapsed < PATIENCE or self._way.expects(name, statistics.accumulators),
                 )
                 for name, count in counts.items()
             ),
@@ -204,6 +234,7 @@ class Demo:
             latency=Latency(p50=reactor.latency_p50, p99=reactor.latency_p99) if reactor.firings else Latency(),
             cuts=self._cuts,
             runs=self._incidents.lines(),
+            kafka=self._way.look(statistics.accumulators),
         )
 
     def _rates(self, counts: Mapping[str, int]) -> Mapping[str, float]:

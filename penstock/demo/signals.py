@@ -1,7 +1,8 @@
 """What is read from the machine, as values: the events of the demo.
 
 Every reading carries the samples before it. That is where the memory of the detection lives: what judges a reading
-is a pure function of it, and the newest reading of each kind is part of the reactor's checkpointed cache.
+is a pure function of it, and the newest reading of each kind is part of the reactor's checkpointed cache. A reading
+is tagged with its kind, so that all kinds can stand in one topic.
 """
 
 from datetime import datetime
@@ -46,7 +47,7 @@ def extended(track: Track | None, at: datetime, value: float, *, window: int = W
     return Track(samples=(*earlier, Sample(at=at, value=value))[-window:])
 
 
-class Cpu(msgspec.Struct, frozen=True, kw_only=True):
+class Cpu(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """How busy the processors are."""
 
     #: Percent of all cores together, 0 to 100.
@@ -56,7 +57,7 @@ class Cpu(msgspec.Struct, frozen=True, kw_only=True):
     load: float | None
 
 
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
+class Memory(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """How full the memory is."""
 
     #: Percent of the memory that is not available to new work, 0 to 100.
@@ -66,14 +67,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     swap: float | None
 
 
-class Disk(msgspec.Struct, frozen=True, kw_only=True):
+class Disk(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What goes to and comes from the disks, in bytes per second."""
 
     read: Track
     written: Track
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True):
+class Network(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What goes over the network interfaces but the loopback, in bytes per second."""
 
     received: Track
@@ -92,7 +93,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
 
 
-class Processes(msgspec.Struct, frozen=True, kw_only=True):
+class Processes(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The busiest processes, the busiest first."""
 
     at: datetime

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from penstock.demo.passage import Passage
 from penstock.demo.words import duration, plural
 
 #: What is shown instead of the password of a store.
@@ -38,6 +39,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     #: Streams that never had a reading on this machine.
     absent: tuple[str, ...]
     store: str
+    #: The way over Kafka; None when the readings came directly.
+    kafka: Passage | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -53,7 +56,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         """
         option = f"--store {shlex.quote(self.store)}"
         show = [f"{program} runs show {self.runs[-1]} {option}"] if self.runs else []
-        return (f"{program} runs list {option}", *show)
+        return (f"{program} runs list {option}", *show, *self._again(program, option))
+
+    def _again(self, program: str, option: str) -> Iterator[str]:
+        """Yield the command that goes on with the topic."""
+        if self.kafka is not None:
+            topic = shlex.quote(self.kafka.topic)
+            yield f"{program} demo --kafka {shlex.quote(self.kafka.brokers)} --topic {topic} {option}"
 
 
 def lines(summary: Summary, program: str) -> Iterator[str]:
@@ -66,6 +75,9 @@ def lines(summary: Summary, program: str) -> Iterator[str]:
         f"(p50 {duration(summary.latency_p50)}, p99 {duration(summary.latency_p99)}), {plural(summary.cuts, 'cut')}"
     )
     yield f"{_incidents(summary)}; {plural(summary.earlier_runs, 'earlier one')} in {summary.store}"
+    if summary.kafka is not None:
+        yield from summary.kafka.lines()
+
     if summary.absent:
         yield f"not told by this machine: {', '.join(summary.absent)}"
 

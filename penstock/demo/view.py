@@ -131,7 +131,8 @@ def line(frame: Frame) -> str:
     values = ", ".join(f"{stream.name} {stream.brief}" for stream in frame.streams if stream.brief)
     latency = f"p50 {duration(frame.latency.p50)}, p99 {duration(frame.latency.p99)}"
     counts = f"{plural(frame.events, 'event')} ({frame.events_rate:.1f}/s), {plural(frame.firings, 'firing')}"
-    return f"{counts}, {latency} | {values}"
+    kafka = f" | kafka: {frame.kafka}" if frame.kafka else ""
+    return f"{counts}, {latency} | {values}{kafka}"
 
 
 # -- the picture -----------------------------------------------------------------------------------------------
@@ -205,7 +206,11 @@ def _firings(frame: Frame) -> list[RenderableType]:
         ("latency    ", "bold"),
         f"p50 {duration(latency.p50)}   p99 {duration(latency.p99)}   from decision to end",
     )
-    return [counts, percentiles]
+    if not frame.kafka:
+        return [counts, percentiles]
+
+    kafka = Text.assemble(("kafka      ", "bold"), frame.kafka, no_wrap=True, overflow="ellipsis")
+    return [kafka, counts, percentiles]
 
 
 def _runs(frame: Frame, *, wide: bool) -> list[RenderableType]:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 EVERYWHERE = {"anyio", "msgspec", "typing_extensions"}
 #: The file or folder that alone imports a library: what we use of it can be seen, and exchanged, in one place.
 ONE_IMPORTER = {
-    "aiokafka": ("accumulators/kafka/client.py",),
+    "aiokafka": ("accumulators/kafka/client.py", "penstock/demo/topic.py"),
     "asyncpg": ("runtime/store/",),
     "cyclopts": ("penstock/cli/",),
     "prometheus_client": ("runtime/metrics.py",),

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from penstock.demo.passage import Passage
 from penstock.demo.summary import Summary, lines
 
 SUMMARY = Summary(
@@ -66,3 +67,23 @@ def test_runs_that_did_not_end_well_are_counted() -> None:
 
 def test_without_runs_there_is_nothing_to_show() -> None:
     assert len(msgspec.structs.replace(SUMMARY, runs=()).commands("penstock")) == 1
+
+
+def test_way_over_kafka_is_told_with_the_command_that_goes_on() -> None:
+    passage = Passage(
+        brokers="box:1,box:2",
+        topic="t",
+        produced=4,
+        given_up=0,
+        consumed=4,
+        lag=0,
+        resumed={},
+        positions={"t-0": 3},
+        error=None,
+    )
+    told = list(lines(msgspec.structs.replace(SUMMARY, kafka=passage, absent=(), reports=(), runs=()), "penstock"))
+    assert told[3:] == [
+        *passage.lines(),
+        "look further: penstock runs list --store 'my demo.db'",
+        "look further: penstock demo --kafka box:1,box:2 --topic t --store 'my demo.db'",
+    ]

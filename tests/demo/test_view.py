@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from penstock.demo.frame import Frame, Latency, RunLine, Stream, Task
-from penstock.demo.view import Lines, Picture, Silent, bars, render, view_for
+from penstock.demo.view import Lines, Picture, Silent, bars, line, render, view_for
 
 FRAME = Frame(
     elapsed=6.3,
@@ -116,3 +116,12 @@ def test_reader_that_went_away_is_told_by_the_next_frame_and_to_nobody_else() ->
     lines.say("incident 3-1 opened")
     with pytest.raises(BrokenPipeError):
         lines.show(FRAME)
+
+
+def test_way_over_kafka_is_shown_where_there_is_one() -> None:
+    over = msgspec.structs.replace(FRAME, kafka="8 produced, 7 consumed, lag 1, live", streams=FRAME.streams[:1] * 5)
+    text = drawn(over, 80)
+    assert "kafka      8 produced, 7 consumed, lag 1, live" in text
+    assert len(text.splitlines()) <= 24
+    assert "kafka" not in drawn(FRAME, 80)
+    assert line(over).endswith(" | kafka: 8 produced, 7 consumed, lag 1, live")
