@@ -141,6 +141,7 @@ class Session:
             retry_timeout=self.config.store_retry_timeout,
         )
         self.store.failed.add_done_callback(self._store_failed)
+        self.replayer: Replayer = Replayer(self.store, lambda: tuple(self.domains.values()), lambda: self.wiring.graphs)
 
     def _make_worker(self) -> None:
         self.worker: Worker = Worker(
@@ -342,7 +343,6 @@ class Session:
         """Return a workflow."""
         return find("workflow", wanted, self.wiring.workflows, self.wiring.workflows)
 
-    # -- looking -------------------------------------------------------------------------------------------
     def dead_letters(self, part: str | None) -> AsyncIterator[DeadLetter]:
         """Iterate over dead letters, the newest first."""
         return iterate(self.store, part)
@@ -351,6 +351,7 @@ class Session:
         """Delete a dead letter."""
         await letters.discard_letter(self.store, letter_id)
 
+    # -- looking -------------------------------------------------------------------------------------------
 
     def health(self) -> Health:
         """Return how everything feels, from facts."""
