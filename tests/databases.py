@@ -43,8 +43,11 @@ class Stores:
 
     def close(self) -> None:
         """Remove them all."""
-        for url in [url for url in self._made if is_postgres(url)]:
-            self.drop(url)
+        for url in self._made:
+            if is_postgres(url):
+                databases().give_back(url)
+
+        self._made.clear()
 
 
 @contextmanager
