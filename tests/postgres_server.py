@@ -32,7 +32,13 @@ ALWAYS = {
 }
 SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 #: Ends the server, and removes its folder, when the tests are gone without having done so: their end closes its input.
-WATCH = 'read _; kill -QUIT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"'
+#: It is there before the server, whose number it is told; should the tests die in between, it finds it in the folder.
+WATCH = """
+read number; read end
+[ "$number" ] || { sleep 2; read number < "$0/data/postmaster.pid"; }
+[ "$number" ] && kill -QUIT "$number" && while kill -0 "$number"; do sleep 0.1; done
+rm -rf "$0"
+"""
 
 
 def free_port() -> int:
@@ -100,7 +106,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and return when it takes connections."""
-        self._watched(None)
+        self._watch_over()
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         command = [binaries() / "postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as log:
@@ -115,7 +121,7 @@ class PostgresServer:
                 **self._identity,
             )
 
-        self._watched(self.process)
+        self._watch_over(self.process.pid)
         try:
             self._wait_until_ready(self.process)
         except BaseException:
@@ -155,7 +161,7 @@ class PostgresServer:
         try:
             self.stop("immediate")
         finally:
-            self._watched(None)
+            self._end_watch()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _initialise(self) -> None:
@@ -192,18 +198,29 @@ class PostgresServer:
             self.process.wait()
             raise
         finally:
-            self._watched(None)
+            self._end_watch()
             self.process = None
 
-    def _watched(self, process: "subprocess.Popen[bytes] | None") -> None:
-        """Watch over a process instead of the one before, whose number may be another's soon."""
+    def _watch_over(self, number: int | None = None) -> None:
+        """Start a watch over what is started next; or tell it the number of the server that was."""
+        if number is None:
+            self._end_watch()
+            command = ["sh", "-c", WATCH, self.folder]
+            self._watch = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                **self._identity,
+            )
+        elif self._watch is not None and self._watch.stdin is not None:
+            self._watch.stdin.write(f"{number}\n".encode())
+            self._watch.stdin.flush()
+
+    def _end_watch(self) -> None:
+        """Watch over nothing: a number may be another process's soon."""
         if self._watch is not None:
             self._watch.kill()
             self._watch.communicate()
             self._watch = None
-
-        if process is not None:
-            command = ["sh", "-c", WATCH, str(process.pid), self.folder]
-            self._watch = subprocess.Popen(
-                command, stdin=subprocess.PIPE, cwd="/", start_new_session=True, **self._identity
-            )

@@ -52,18 +52,37 @@ def test_it_is_the_same_after_a_restart_and_a_kill_and_gone_after_its_removal(as
     assert (server.running, server.folder.exists()) == (False, False)
 
 
+#: Starts a server, and tells where it is; "early" dies before anybody but the server's folder knows its number.
+PROGRAM = """
+import os, signal, sys
+from tests.postgres_server import PostgresServer
+
+server, tell = PostgresServer(), PostgresServer._watch_over
+
+def die(self, number=None):
+    if number is not None:
+        print(self.folder, number, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    tell(self, number)
+
+if sys.argv[1] == "early":
+    PostgresServer._watch_over = die
+
+server.start()
+print(server.folder, server.process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.mark.timeout(60)
-def test_it_ends_when_the_tests_are_killed() -> None:
+@pytest.mark.parametrize("moment", ["early", "late"])
+def test_it_ends_when_the_tests_are_killed(moment: str) -> None:
     need("postgres")
-    program = (
-        "import sys; from tests.postgres_server import PostgresServer; server = PostgresServer(); server.start(); "
-        "print(server.folder, server.process.pid, flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", PROGRAM, moment]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tests:
         assert tests.stdout is not None
         folder, number = tests.stdout.readline().split()
-        assert Path(folder).exists()
         tests.send_signal(signal.SIGKILL)
 
     waiting = Event()
