@@ -88,7 +88,7 @@ async def gather_through(world: World, rng: random.Random, instants: list[float]
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.lists(st.floats(0.0, 3.0), max_size=3))
 async def test_every_event_is_in_one_batch_whatever_crashes(seed: int, instants: list[float]) -> None:
     rng = random.Random(seed)
@@ -150,7 +150,7 @@ async def push_until_answered(world: World, number: int, rng: random.Random) -> 
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 4), min_size=1, max_size=5))
 async def test_every_push_is_in_the_window_once_and_in_order_whatever_crashes(seed: int, bursts: list[int]) -> None:
     with sqlite_store() as url:

@@ -246,9 +246,9 @@ class SequentialMachine(ReactorMachine):
 
 @pytest.mark.timeout(300)
 class TestLatest(ReactorMachine.TestCase):
-    settings = settings(max_examples=30, stateful_step_count=20)
+    settings = settings(max_examples=15, stateful_step_count=20)
 
 
 @pytest.mark.timeout(300)
 class TestSequential(SequentialMachine.TestCase):
-    settings = settings(max_examples=30, stateful_step_count=20)
+    settings = settings(max_examples=15, stateful_step_count=20)

@@ -134,7 +134,7 @@ async def compare(first: str, second: str, seed: int, crashes: list[tuple[str, i
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), CRASHES)
 async def test_a_sequence_ends_as_one_without_crashes(seed: int, crashes: list[tuple[str, int, float]]) -> None:
     with sqlite_store() as first, sqlite_store() as second:

@@ -92,7 +92,7 @@ async def live_through(world: World, rng: random.Random, instants: list[float]) 
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.lists(st.floats(0.0, 3.0), max_size=3))  # a fourth crash could make a dead letter
 async def test_every_event_has_each_effect_once_whatever_crashes(seed: int, instants: list[float]) -> None:
     rng = random.Random(seed)
@@ -115,7 +115,7 @@ def orders(event: int) -> int:
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 4), min_size=1, max_size=8))
 async def test_an_acknowledged_push_has_its_effect_once_whatever_crashes(seed: int, bursts: list[int]) -> None:
     with sqlite_store() as url:
