@@ -35,6 +35,8 @@ PROPERTIES = {
     "auto.create.topics.enable": "false",
     # what was written is in the page cache of the machine, which outlives the broker
     "log.flush.interval.messages": "9223372036854775807",
+    # records of tests may be of any time; a topic that is to lose some says so
+    "log.retention.ms": "-1",
     "log.retention.check.interval.ms": "1000",
     # a broker that was killed is let in again when its controller has forgotten it
     "broker.session.timeout.ms": "1000",
