@@ -273,6 +273,12 @@ class LiveAccumulator:
         self._takers = (*self._takers, take)
         self.readers = (*self.readers, (take, reader))
 
+    def refeed(self, take: Taker, reader: Reader) -> None:
+        """Call another function with each value from now on, in the place of the one that a reactor gave before."""
+        old = next(taker for taker, each in self.readers if each is reader)
+        self._takers = tuple(take if taker is old else taker for taker in self._takers)
+        self.readers = tuple((take, each) if each is reader else (taker, each) for taker, each in self.readers)
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each boundary, after those that were there before, until what is returned is called.
 

@@ -56,6 +56,7 @@ from penstock.runtime.clock import Clock as Clock, SystemClock as SystemClock
 from penstock.runtime.config import Config as Config
 from penstock.runtime.errors import (
     AppError as AppError,
+    ChangeRefused as ChangeRefused,
     ChannelClosed as ChannelClosed,
     ChannelError as ChannelError,
     ChannelFull as ChannelFull,
@@ -114,6 +115,7 @@ __all__ = [
     "App",
     "AppError",
     "Boundary",
+    "ChangeRefused",
     "ChannelClosed",
     "ChannelError",
     "ChannelFull",

@@ -26,8 +26,10 @@ from penstock.reactors.firing import Key
 from penstock.reactors.past import PastFiring
 from penstock.reactors.reactor import Reactor
 from penstock.reactors.view import ReactorState
+from penstock.runtime import durations
 from penstock.runtime.clock import Clock, SystemClock
 from penstock.runtime.config import Config, load
+from penstock.runtime.durations import Duration
 from penstock.runtime.errors import AppError
 from penstock.runtime.observe import Observer, silent
 from penstock.runtime.scheduler import Scheduler
@@ -357,6 +359,84 @@ class App:
             AppError: There is no such part.
         """
         return self._open.operators.reset(part)
+
+    # -- changing what runs --------------------------------------------------------------------------------
+
+    async def load(self, *parts: Part) -> bool:
+        """Load parts into the running app, and start them; whatever they refer to comes along.
+
+        A graph joins its reactor if that runs: firings that are decided from now on reach it. What is connected to
+        nothing that runs starts as at the opening of an app, with what the store holds of it. Either all of it is
+        loaded, or nothing. The parts stay in the app when it is closed and opened again.
+
+        Args:
+            parts: Roots, as for the app: graphs, reactors, accumulators, workflows.
+
+        Returns:
+            Whether anything was new; False when just these parts run already.
+
+        Raises:
+            DefinitionError: The parts do not fit together.
+            ChangeRefused: They do not fit what runs: a name is claimed, a reactor is declared in another way than the
+                running one, or domains that run would become one. ``reason`` says which.
+            StoreError: What the store holds could not be taken over.
+        """
+        new = await self._open.changes.load(parts)
+        self._wiring = self._open.wiring
+        return new
+
+    async def unload(self, *parts: ComputationGraph | Reactor | str, grace: Duration | None = None) -> int:
+        """Unload graphs and reactors from the running app.
+
+        A graph gets no further firings; its reactor stays. Firings in which it runs go on, and take effect; those that
+        still run after ``grace`` are cancelled. These, and those that wait to be tried again, become dead letters. A
+        reactor is unloaded with its inputs, in order, when no graph needs it; what the store holds of them stays for
+        the next time that they are loaded.
+
+        Args:
+            parts: Graphs and reactors, or their names.
+            grace: How long running firings may go on; ``drain_timeout`` when omitted.
+
+        Returns:
+            How many firings were cancelled.
+
+        Raises:
+            ChangeRefused: Other parts need it; the sentence lists them. Nothing is unloaded.
+            AppError: The app has no such part.
+            PartFailed: A graph was cancelled, and does not end.
+        """
+        try:
+            return await self._open.changes.unload(parts, self._grace(grace))
+        finally:
+            self._wiring = self._open.wiring
+
+    async def replace(self, graph: ComputationGraph, *, grace: Duration | None = None) -> int:
+        """Put a graph in the place of the running one of its name. No event is refused, and none is lost.
+
+        The reactor goes on with its cache, its queue and its positions; the new graph has to be declared on that
+        reactor, or on one that is declared just like it. Firings in which the old graph runs go on with it, and take
+        effect; those that still run after ``grace`` are cancelled, and tried again with the new one as ``on_error``
+        says. So are those that had failed.
+
+        Args:
+            graph: The new graph.
+            grace: How long running firings may go on; ``drain_timeout`` when omitted.
+
+        Returns:
+            How many firings were cancelled.
+
+        Raises:
+            DefinitionError: The graph has problems; the old one stays.
+            ChangeRefused: No graph of this name runs, its reactor is another one, or it brings parts that do not run.
+            PartFailed: The old graph was cancelled, and does not end.
+        """
+        try:
+            return await self._open.changes.replace(graph, self._grace(grace))
+        finally:
+            self._wiring = self._open.wiring
+
+    def _grace(self, grace: Duration | None) -> float:
+        return self.config.drain_timeout if grace is None else durations.seconds(grace, name="grace=", zero=True)
 
     # -- dead letters --------------------------------------------------------------------------------------
 

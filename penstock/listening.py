@@ -1,6 +1,6 @@
 """Who listens to the streams of an open app; what nobody listens to costs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar, cast
 
 from penstock.accumulators.boundary import Boundary
@@ -34,6 +34,11 @@ class Listening:
             self._fanouts[what] = cast("Fanout[object]", Fanout(attach))
 
         return cast("Fanout[T]", self._fanouts[what]).subscribe(capacity)
+
+    def leave(self, names: Collection[str]) -> None:
+        """End the subscriptions to parts that are unloaded."""
+        for what in [what for what in self._fanouts if what[1] in names]:
+            self._fanouts.pop(what).close()
 
     def close(self) -> None:
         """End all subscriptions: the app stops."""

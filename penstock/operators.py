@@ -1,52 +1,15 @@
 """What operators ask of an open app beyond one reactor: durable pauses, what was fired, parts that were given up."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from penstock.accumulators.accumulator import AnyAccumulator
-from penstock.accumulators.live import LiveAccumulator
 from penstock.lookup import find
-from penstock.reactors.domain import Domain
-from penstock.reactors.live import LiveReactor
 from penstock.reactors.past import PastFiring, past, past_row
 from penstock.reactors.reactor import Reactor
+from penstock.running import Running
 from penstock.runtime.errors import AppError
 from penstock.runtime.store.history import list_history
-from penstock.runtime.store.store import Store
-from penstock.runtime.supervise import Part, Supervisor
-
-
-class Running(Protocol):
-    """An open app, as its operators see it."""
-
-    @property
-    def store(self) -> Store:
-        """The state store."""
-        ...
-
-    @property
-    def domains(self) -> Mapping[str, Domain]:
-        """The domains by name."""
-        ...
-
-    @property
-    def accumulators(self) -> Mapping[str, LiveAccumulator]:
-        """The accumulators by name."""
-        ...
-
-    @property
-    def reactors(self) -> Mapping[str, LiveReactor]:
-        """The reactors by name."""
-        ...
-
-    @property
-    def supervisor(self) -> Supervisor:
-        """What runs by itself."""
-        ...
-
-    def reactor(self, wanted: Reactor | str) -> LiveReactor:
-        """Return a reactor."""
-        ...
+from penstock.runtime.supervise import Part
 
 
 class Operators:
@@ -63,18 +26,15 @@ class Operators:
         """Pause a reactor, and make what it took durable; tell whether that is new."""
         reactor = self._running.reactor(wanted)
         changed = reactor.pause()
-        await self._domain_of(reactor).flush()
+        await self._running.domain_of(reactor.name).flush()
         return changed
 
     async def resume(self, wanted: Reactor | str) -> bool:
         """Resume a reactor; tell whether it was paused."""
         reactor = self._running.reactor(wanted)
         changed = reactor.resume()
-        await self._domain_of(reactor).flush()
+        await self._running.domain_of(reactor.name).flush()
         return changed
-
-    def _domain_of(self, reactor: LiveReactor) -> Domain:
-        return next(domain for domain in self._running.domains.values() if reactor.name in domain.reactors)
 
     async def history(self, wanted: Reactor | str, limit: int, before: int | None) -> Sequence[PastFiring]:
         """Return firings of a reactor that are over, the newest first."""
@@ -83,7 +43,7 @@ class Operators:
             raise AppError(f"history({reactor.name!r}, limit={limit}): the limit is at least 1")
 
         if reactor.definition.history == "store":
-            await self._domain_of(reactor).flush()
+            await self._running.domain_of(reactor.name).flush()
             rows = await list_history(self._running.store, reactor.name, limit=limit, before=before)
             return [past_row(row, reactor.inputs.accumulators) for row in rows]
 

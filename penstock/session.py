@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
+from penstock.changes import Changes
 from penstock.checkup import checkup
 from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
@@ -29,7 +30,7 @@ from penstock.letters import Replayer, iterate
 from penstock.listening import Listening
 from penstock.lookup import find
 from penstock.operators import Operators
-from penstock.reactors.components import components
+from penstock.reactors.components import Component, components
 from penstock.reactors.domain import Domain
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.reactor import Reactor
@@ -88,6 +89,7 @@ class Session:
             Processes("node-processes", activity=clock.activity, inline=deterministic),
             self.scheduler,
         )
+        self._inside = Inside()
         self.listening: Listening = Listening()
         self.domains: dict[str, Domain] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
@@ -122,6 +124,7 @@ class Session:
         jitter = random.Random()  # noqa: S311  it keeps no secret
         self.supervisor: Supervisor = Supervisor(self._group, self.scheduler, self.tell, jitter)
         self.operators: Operators = Operators(self)
+        self.changes: Changes = Changes(self)
         self._resources.push_async_callback(self.supervisor.stop)
         if self.config.switch_interval is not None:
             self._resources.callback(sys.setswitchinterval, sys.getswitchinterval())
@@ -167,39 +170,60 @@ class Session:
 
     async def _open_domains(self) -> None:
         """Take the domains over before anything runs: state that does not fit the code stops the app unharmed."""
-        inside = Inside()
-        for component in components(
-            self.wiring.reactors.values(), self.wiring.accumulators.values(), links(self.wiring.graphs.values())
-        ):
-            domain = Domain(
-                component,
-                store=self.store,
-                scheduler=self.scheduler,
-                threads=self.threads,
-                carry=self.worker,
-                observer=self.tell,
-                checkpoint_interval=self.config.checkpoint_interval,
-                outbox_limit=self.config.outbox_limit,
-                ingress_limit=self.config.ingress_limit,
-                firing_history=self.config.firing_history,
-                start_timeout=self.config.start_timeout,
-                inside=inside,
-                broken=partial(self._broken, f"the checkpoints of domain {component.name!r}"),
-                calm=self._wake_idle,
-            )
-            self.domains[domain.name] = domain
-            self.accumulators |= domain.accumulators
-            self.reactors |= domain.reactors
+        wiring = self.wiring
+        for component in components(wiring.reactors.values(), wiring.accumulators.values(), links(wiring)):
+            self.add(self.make_domain(component))
 
-        keep = {name: domain.keep for domain in self.domains.values() for name in domain.reactors}
-        for graph in self.wiring.graphs.values():
+        for graph in wiring.graphs.values():
             if graph.reactor is not None:
-                name = graph.reactor.name
-                self.subscribers[graph.name] = GraphSubscriber(graph, self.executors, keep=keep[name])
-                self.reactors[name].subscribe(self.subscribers[graph.name])
+                reactor = graph.reactor.name
+                self.subscribers[graph.name] = subscriber = self.make_subscriber(graph, self.domain_of(reactor))
+                self.reactors[reactor].subscribe(subscriber)
 
         for domain in self.domains.values():
             await domain.open()
+
+    def make_domain(self, component: Component) -> Domain:
+        """Bring a component to life, as part of this session."""
+        return Domain(
+            component,
+            store=self.store,
+            scheduler=self.scheduler,
+            threads=self.threads,
+            carry=self.worker,
+            observer=self.tell,
+            checkpoint_interval=self.config.checkpoint_interval,
+            outbox_limit=self.config.outbox_limit,
+            ingress_limit=self.config.ingress_limit,
+            firing_history=self.config.firing_history,
+            start_timeout=self.config.start_timeout,
+            inside=self._inside,
+            broken=partial(self._broken, f"the checkpoints of domain {component.name!r}"),
+            calm=self._wake_idle,
+        )
+
+    def make_subscriber(self, graph: ComputationGraph, domain: Domain) -> GraphSubscriber:
+        """Compile a graph for the reactor that is to call it."""
+        return GraphSubscriber(graph, self.executors, keep=domain.keep)
+
+    def domain_of(self, reactor: str) -> Domain:
+        """Return the domain of a reactor."""
+        return next(domain for domain in self.domains.values() if reactor in domain.reactors)
+
+    def add(self, domain: Domain) -> None:
+        """Let the parts of a domain be found."""
+        self.domains[domain.name] = domain
+        self.accumulators |= domain.accumulators
+        self.reactors |= domain.reactors
+
+    def remove(self, domain: Domain) -> None:
+        """Let the parts of a domain be found no more."""
+        del self.domains[domain.name]
+        for name in domain.accumulators:
+            del self.accumulators[name]
+
+        for name in domain.reactors:
+            del self.reactors[name]
 
     # -- stop ----------------------------------------------------------------------------------------------
 
@@ -227,6 +251,7 @@ class Session:
     async def _stop_parts(self) -> list[PenstockError]:
         """Stop every part, whatever goes wrong with the others; return what went wrong."""
         problems: list[PenstockError] = []
+        await self.changes.close()
         deadline = self._clock.monotonic() + self.config.drain_timeout
         for domain in self.domains.values():
             try:

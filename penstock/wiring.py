@@ -108,9 +108,13 @@ def shared_names(wiring: Wiring) -> Iterable[str]:
         yield f"a reactor and an accumulator are both called {name!r}: rename one of them"
 
 
-def links(graphs: Iterable[ComputationGraph]) -> Iterator[tuple[Reactor, AnyAccumulator]]:
-    """Yield the reactors with the accumulators that their graphs write."""
-    for graph in graphs:
+def links(wiring: Wiring) -> Iterator[tuple[Reactor, AnyAccumulator]]:
+    """Yield the reactors with the accumulators that their graphs write.
+
+    By name: a graph that was loaded later may name another declaration of a reactor that runs.
+    """
+    for graph in wiring.graphs.values():
         if graph.reactor is not None:
             for accumulator in graph.emits.values():
-                yield graph.reactor, cast("AnyAccumulator", accumulator)
+                name = cast("AnyAccumulator", accumulator).name
+                yield wiring.reactors[graph.reactor.name], wiring.accumulators[name]

@@ -286,7 +286,7 @@ class Domain:
                 accumulator.finish()
 
     async def _end(self, drain: float) -> None:
-        await self._drain(drain)
+        await self.until(self._drained, drain)  # no event is being processed and no graph runs
         for reactor in self.reactors.values():
             reactor.stop()
 
@@ -299,17 +299,17 @@ class Domain:
     def _is_lost(self) -> bool:
         return self.lost is not None
 
-    async def _drain(self, seconds: float) -> None:
-        """Wait until no event is being processed and no graph runs, a bounded time."""
+    async def until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait a bounded time until something is so that changes with what ends here; tell whether it is."""
         deadline = self._scheduler.clock.monotonic() + seconds
         timer = self._scheduler.at(deadline, self._signal.tell)
-        while not self._drained():
-            if self._scheduler.clock.monotonic() >= deadline:
-                break
+        try:
+            while not done() and self._scheduler.clock.monotonic() < deadline:
+                await self._signal.wait()
+        finally:
+            timer.cancel()
 
-            await self._signal.wait()
-
-        timer.cancel()
+        return done()
 
     def _drained(self) -> bool:
         processed = all(accumulator.idle for accumulator in self.accumulators.values())

@@ -1,9 +1,10 @@
 """One key of a live reactor, and the firing that holds it while some of its graphs run or wait to be tried again."""
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping
 
-from penstock.reactors.firing import Firing, Key
+from penstock.reactors.firing import Firing, Key, Subscriber
 from penstock.runtime.scheduler import Timer
 
 #: Re-runs of a firing that the process may not survive; after the last of them it becomes a dead letter.
@@ -106,6 +107,7 @@ class Flight:
         attempts: Failed tries.
         crashes: How often it was run again since the process died while it ran, with no try that ended.
         errors: Why it failed the last time, by graph.
+        tasks: The tasks in which graphs of it run that wait, by graph; of those that have ended as well.
         counted: Whether this process has begun such a re-run, and it has not ended.
         written: Whether the store may hold a row of it.
         over: Whether it has ended; the row, if any, is to be deleted.
@@ -130,6 +132,7 @@ class Flight:
         "ripe",
         "slot",
         "snapshot",
+        "tasks",
         "timer",
         "unwritable",
         "written",
@@ -144,6 +147,7 @@ class Flight:
         self.attempts: int = 0
         self.crashes: int = 0
         self.errors: Mapping[str, BaseException] = {}
+        self.tasks: dict[str, tuple[Subscriber, asyncio.Task[object] | None]] = {}
         self.counted: bool = False
         self.written: bool = False
         self.over: bool = False

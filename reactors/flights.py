@@ -5,6 +5,7 @@ are discarded, and only the graphs that are not done are tried again: after a ba
 process, with the same snapshot and the same id. Graphs of one firing that wait run side by side.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from penstock.accumulators.gate import Inside
@@ -15,7 +16,7 @@ from penstock.reactors.flight import MOST_CRASHES, Flight, Slot
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
-from penstock.runtime.foreign import is_failure
+from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.supervise import Part, Supervisor
@@ -23,6 +24,11 @@ from penstock.runtime.together import together
 
 #: Firings of one reactor, each of another key, that may wait for something at the same time.
 CONCURRENCY = 16
+
+
+def gone(name: str) -> AppError:
+    """Return why a graph failed that was unloaded or replaced."""
+    return AppError(f"graph {name!r} was unloaded or replaced before it was done with this firing")
 
 
 class Flights:
@@ -70,6 +76,8 @@ class Flights:
         self.superseded: int = 0
         self.flying: dict[str, Flight] = {}
         self._failed: dict[str, dict[str, BaseException]] = {}
+        #: Graphs that have left, and whose firings were cancelled.
+        self._ousted: set[Subscriber] = set()
 
     def begin(self) -> None:
         """Forget what is in flight."""
@@ -89,8 +97,31 @@ class Flights:
         if any(each.name == subscriber.name for each in self.subscribers):
             raise AppError(f"reactor {name!r} has a graph {subscriber.name!r} already: give it another name")
 
-        self.subscribers = (*self.subscribers, subscriber)
-        self.waits = self.waits or subscriber.is_async
+        self._set((*self.subscribers, subscriber))
+
+    def replace(self, subscriber: Subscriber) -> Subscriber:
+        """Put a graph in the place of the one of its name, and return that; what runs goes on with that one."""
+        old = self.named(subscriber.name)
+        self._set(tuple(subscriber if each is old else each for each in self.subscribers))
+        return old
+
+    def unsubscribe(self, name: str) -> Subscriber:
+        """Call a graph no more, and return it; what runs goes on, and firings that wait for a retry are kept aside."""
+        old = self.named(name)
+        self._set(tuple(each for each in self.subscribers if each is not old))
+        for flight in self.flying.values():
+            if name not in flight.done and not self._runs(flight, old):
+                self._failing.bury(flight, name, error_text(flight.errors.get(name) or gone(name)))
+
+        return old
+
+    def named(self, name: str) -> Subscriber:
+        """Return the graph of a name."""
+        return next(each for each in self.subscribers if each.name == name)
+
+    def _set(self, subscribers: tuple[Subscriber, ...]) -> None:
+        self.subscribers = subscribers
+        self.waits = any(each.is_async for each in subscribers)
 
     def start(self, supervisor: Supervisor) -> None:
         """Be able to run what waits."""
@@ -143,7 +174,9 @@ class Flights:
             if not subscriber.is_async and subscriber.name not in flight.done:
                 self._run_inline(flight, subscriber, errors)
 
-        if self._crew is not None and self._todo(flight):
+        todo = self._todo(flight) if self._crew is not None else []
+        if self._crew is not None and todo:
+            flight.tasks = {subscriber.name: (subscriber, None) for subscriber in todo}
             self._crew.give(flight)
         else:
             self._close(flight)
@@ -168,19 +201,25 @@ class Flights:
 
     async def _run(self, flight: Flight) -> None:
         """Run the graphs of a firing that wait, side by side, on a task of the crew."""
-        await together(*(self._run_one(flight, subscriber) for subscriber in self._todo(flight)))
+        await together(*(self._run_one(flight, subscriber) for subscriber, _ in tuple(flight.tasks.values())))
 
     async def _run_one(self, flight: Flight, subscriber: Subscriber) -> None:
+        flight.tasks[subscriber.name] = subscriber, asyncio.current_task()
         try:
             outcome = await subscriber.arun(flight.firing)
         except BaseException as error:  # a graph is user code; the others run all the same
-            if not is_failure(error):
+            ousted = self._is_ousted(subscriber)
+            if not ousted and not is_failure(error):
                 raise
 
-            self._failed.get(flight.firing.id, {})[subscriber.name] = error
+            self._failed.get(flight.firing.id, {})[subscriber.name] = gone(subscriber.name) if ousted else error
         else:
+            self._is_ousted(subscriber)
             if self._current(flight):  # else the domain has another owner by now
                 self._complete(flight, subscriber, outcome)
+
+        if subscriber not in self.subscribers:
+            self._calm()  # somebody may wait for its end
 
     def _current(self, flight: Flight) -> bool:
         return self.flying.get(flight.firing.id) is flight
@@ -192,6 +231,36 @@ class Flights:
         if outcome.effects:
             self._ledger.record(outcome.effects)
 
+    # -- graphs that leave ---------------------------------------------------------------------------------
+
+    def runs(self, subscriber: Subscriber) -> bool:
+        """Tell whether a graph runs on a task now, for whichever firing."""
+        return any(self._runs(flight, subscriber) for flight in self.flying.values())
+
+    def _runs(self, flight: Flight, subscriber: Subscriber) -> bool:
+        found, _task = flight.tasks.get(subscriber.name, (None, None))
+        failed = subscriber.name in self._failed.get(flight.firing.id, ())
+        return found is subscriber and not flight.idle and not failed and subscriber.name not in flight.done
+
+    def oust(self, subscriber: Subscriber) -> int:
+        """Cancel what runs of a graph that has left, and return how many firings that are; it has failed for them."""
+        self._ousted.add(subscriber)
+        flights = [flight for flight in self.flying.values() if self._runs(flight, subscriber)]
+        for flight in flights:
+            _subscriber, task = flight.tasks[subscriber.name]
+            if task is not None:
+                task.cancel()
+
+        return len(flights)
+
+    def _is_ousted(self, subscriber: Subscriber) -> bool:
+        """Tell whether a graph has left and is not to end; take back that its task was cancelled, if only for that."""
+        if subscriber not in self._ousted:
+            return False
+
+        task = asyncio.current_task()
+        return task is None or not task.cancelling() or task.uncancel() == 0
+
     # -- ending --------------------------------------------------------------------------------------------
 
     def _close(self, flight: Flight) -> None:
@@ -201,10 +270,15 @@ class Flights:
 
         flight.counted, flight.crashes = False, 0  # the process has survived it
         errors = self._failed.pop(flight.firing.id)
-        if errors:
-            self._failing.decide(flight, errors)
+        names = {subscriber.name for subscriber in self.subscribers}
+        again = {name: error for name, error in errors.items() if name in names}
+        for name in errors.keys() - names:  # nobody is left who could try it again
+            self._failing.bury(flight, name, error_text(errors[name]))
+
+        if again:
+            self._failing.decide(flight, again)
         else:
-            self._land(flight, None)
+            self._land(flight, errors or None)
 
         self._calm()
 

@@ -32,8 +32,8 @@ class Fired(msgspec.Struct, frozen=True):
     @property
     def results(self) -> dict[str, str | None]:
         """What became of each graph: None when it is done, else why it failed in the end."""
-        errors = self.errors or {}
-        return {name: error_text(errors[name]) if name in errors else None for name in self.graphs}
+        errors = {name: error_text(error) for name, error in (self.errors or {}).items()}
+        return dict.fromkeys(self.graphs, None) | errors
 
 
 class History:

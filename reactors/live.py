@@ -22,7 +22,7 @@ from penstock.reactors.statistics import ReactorStatistics
 from penstock.reactors.takers import Takers
 from penstock.reactors.view import KeyState, ReactorState
 from penstock.reactors.warming import Warming
-from penstock.runtime.errors import AppError, FiringRefused
+from penstock.runtime.errors import FiringRefused
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.observe import Observer
 from penstock.runtime.scheduler import Scheduler
@@ -110,13 +110,46 @@ class LiveReactor:
         """Call a graph with each firing, after those that were there before.
 
         Raises:
-            AppError: A graph of this name is there, or the reactor has started.
+            AppError: A graph of this name is there.
         """
-        if self._decider.started:
-            raise AppError(f"reactor {self.name!r} has started: subscribe {subscriber.name!r} before")
-
         self._decider.flights.subscribe(subscriber)
-        self._decider.history.graphs = self.graphs
+        self._rewire()
+
+    def replace(self, subscriber: Subscriber) -> Subscriber:
+        """Call a graph instead of the one of its name, from the next firing or try on; return that one.
+
+        Firings that it runs for go on with it, and take effect.
+        """
+        old = self._decider.flights.replace(subscriber)
+        self._rewire()
+        return old
+
+    def unsubscribe(self, name: str) -> Subscriber:
+        """Call a graph no more, and return it; firings that it runs for go on, those that wait are kept aside."""
+        old = self._decider.flights.unsubscribe(name)
+        self._rewire()
+        return old
+
+    def _rewire(self) -> None:
+        """Let values find their way to the graphs that there are now."""
+        decider = self._decider
+        decider.history.graphs = self.graphs
+        if decider.started:
+            for accumulator in self._sources:
+                accumulator.refeed(self.taker(accumulator.name), self)
+
+            decider.release()
+
+    def runs(self, subscriber: Subscriber) -> bool:
+        """Tell whether a graph runs now, for whichever firing; also one that has left."""
+        return self._decider.flights.runs(subscriber)
+
+    def oust(self, subscriber: Subscriber) -> int:
+        """Cancel what runs of a graph that has left, and return how many firings that are.
+
+        For them it has failed: one that was replaced is tried again as ``on_error`` says, else they are kept aside.
+        """
+        return self._decider.flights.oust(subscriber)
 
     @property
     def graphs(self) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ from penstock.runtime.effects import (
 )
 from penstock.runtime.errors import (
     AppError as AppError,
+    ChangeRefused as ChangeRefused,
     ChannelClosed as ChannelClosed,
     ChannelError as ChannelError,
     ChannelFull as ChannelFull,
@@ -144,6 +145,7 @@ __all__ = [
     "Activity",
     "Alarm",
     "AppError",
+    "ChangeRefused",
     "Channel",
     "ChannelClosed",
     "ChannelError",

@@ -40,6 +40,7 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  └─ RunNotFound
     ├─ AppError
     │  ├─ FiringRefused
+    │  ├─ ChangeRefused
     │  └─ PartFailed
     └─ InvariantError
 """
@@ -48,6 +49,8 @@ from typing import ClassVar, Literal
 
 #: Why a reactor does not fire by hand.
 Refusal = Literal["paused", "not_started", "full", "busy", "inside"]
+#: Why the parts of an open app stay as they are.
+Hindrance = Literal["loaded", "claimed", "contract", "merges", "in_use", "unknown", "stopping"]
 
 
 class PenstockError(Exception):
@@ -430,6 +433,22 @@ class FiringRefused(AppError):
     def __init__(self, reactor: str, reason: Refusal, why: str) -> None:
         super().__init__(f"reactor {reactor!r} {why}")
         self.reactor = reactor
+        self.reason = reason
+
+
+class ChangeRefused(AppError):
+    """A part of an open app is not loaded, unloaded or replaced; nothing has changed.
+
+    Attributes:
+        part: Its name.
+        reason: ``loaded`` (a graph of this name is: replace it), ``claimed`` (another part has the name), ``contract``
+            (it is not what its running reactor was declared as), ``merges`` (parts that run apart would become one),
+            ``in_use`` (other parts need it), ``unknown`` (there is none to replace), or ``stopping``.
+    """
+
+    def __init__(self, part: str, reason: Hindrance, why: str) -> None:
+        super().__init__(why)
+        self.part = part
         self.reason = reason
 
 

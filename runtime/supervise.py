@@ -134,6 +134,11 @@ class Part:
         """Whether the part has ended and will not start again."""
         return self._ended.is_set()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was stopped on purpose."""
+        return self._stopping
+
     def facts(self) -> PartFacts:
         """Return how the part feels."""
         return PartFacts(
@@ -329,6 +334,21 @@ class Supervisor:
             part.cancel()
 
         await wait_until_ended(self.parts, self._scheduler, patience)
+
+    async def forget(self, *, patience: float = 10.0) -> None:
+        """Wait until the parts have ended that were cancelled so far, and forget them.
+
+        Args:
+            patience: Seconds to wait, for all together.
+
+        Raises:
+            PartFailed: Some did not end in time.
+        """
+        leaving = tuple(part for part in self.parts if part.cancelled)
+        await wait_until_ended(leaving, self._scheduler, patience)
+        for part in leaving:
+            if self._parts.get(part.name) is part:
+                del self._parts[part.name]
 
     def facts(self) -> tuple[PartFacts, ...]:
         """Return how each part feels."""

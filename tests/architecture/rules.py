@@ -91,6 +91,7 @@ CATCHES_ALL = {
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/window.py": "converting runs user code: what cannot be read becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
+    "penstock/changes.py": "whatever keeps parts from being loaded, what had begun is undone; raised again",
     "penstock/session.py": "what keeps an app from opening is raised again; an observer is user code",
     "penstock/testing/bench.py": "whatever a source under test raises, the test looks at it",
     "penstock/testing/app.py": "an error of the test's body goes its own way, not wrapped into a group",
