@@ -9,7 +9,8 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_source_lag_events penstock_source_events_per_second
 * firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
   penstock_graph_nodes_total penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total
-  penstock_cut_effects_total penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total penstock_states_ignored_total
+  penstock_cut_effects_total penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total
+  penstock_states_ignored_total
 * runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
   penstock_run_seconds penstock_tasks penstock_tasks_finished_total penstock_task_seconds
 * store: penstock_store_commits_total penstock_store_units_total penstock_store_units_failed_total
