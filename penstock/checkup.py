@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator
 from penstock.accumulators.live import LiveAccumulator
 from penstock.health import Health, PartHealth
 from penstock.reactors.domain import Domain
+from penstock.reactors.live import LiveReactor
+from penstock.runtime.foreign import error_text
 from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import PartFacts
 from penstock.runtime.urls import masked
@@ -30,21 +32,33 @@ def domain_health(domain: Domain) -> Iterator[PartHealth]:
     yield PartHealth(name=domain.name, kind="domain", state=state, error=text(error))
 
     for accumulator in domain.accumulators.values():
-        if accumulator.definition.source is not None:
-            yield source_health(accumulator)
+        yield accumulator_health(accumulator)
 
     for name, reactor in domain.reactors.items():
         health = domain.health_of(reactor)
         causes = "; ".join(cause.text for cause in health.causes if cause.kind != "paused")
         yield PartHealth(name=name, kind="reactor", state=health.state, error=causes or None)
+        yield from graphs_health(reactor, crashed=health.state == "crashed")
 
 
-def source_health(accumulator: LiveAccumulator) -> PartHealth:
-    """Return the health of what feeds an accumulator: whether it is connected, and not only whether it runs."""
+def graphs_health(reactor: LiveReactor, *, crashed: bool) -> Iterator[PartHealth]:
+    """Yield the health of the graphs of a reactor: which of them failed, and when that firing is tried again."""
+    waiting = reactor.waiting()
+    for name in reactor.graphs:
+        if name in waiting:
+            error, retry_at = waiting[name]
+            state = "crashed" if crashed else "retrying"
+            yield PartHealth(name=name, kind="graph", state=state, error=error_text(error), next_retry_at=retry_at)
+        else:
+            yield PartHealth(name=name, kind="graph", state="crashed" if crashed else "live")
+
+
+def accumulator_health(accumulator: LiveAccumulator) -> PartHealth:
+    """Return the health of an accumulator, and of what feeds it: whether that is connected, not only runs."""
     part = accumulator.part
     return PartHealth(
         name=accumulator.name,
-        kind="source",
+        kind="accumulator" if accumulator.definition.source is None else "source",
         state="finished" if accumulator.health == "ended" else accumulator.health,
         error=accumulator.error,
         next_retry_at=None if part is None else part.next_retry_at,

@@ -6,16 +6,19 @@ from typing import Literal
 import msgspec
 
 Status = Literal["closed", "live", "degraded", "failed"]
+#: States of a reactor that is not ready yet.
+STARTING = frozenset({"starting", "warming"})
 
 
 class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The health of one part, from facts and never from hope."""
 
     name: str
-    #: ``store``, ``domain``, ``source``, ``reactor``, or ``part``: something that runs by itself, such as a poll.
+    #: ``store``, ``domain``, ``source`` (an accumulator that is fed by one), ``accumulator`` (any other), ``reactor``,
+    #: ``graph``, or ``part``: something that runs by itself, such as a poll.
     kind: str
     #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``connecting``,
-    #: ``disconnected``, ``paused``, ``lost`` …
+    #: ``disconnected``, ``retrying`` (a firing that failed waits for its next try), ``paused``, ``crashed``, ``lost`` …
     state: str
     #: The last error while it matters.
     error: str | None = None
@@ -35,6 +38,19 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     #: ``failed`` when the store is gone, ``degraded`` when a part is not well, else ``live``.
     status: Status
     parts: tuple[PartHealth, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process need not be started again: the app is open, and its store has not failed for good."""
+        return self.status in {"live", "degraded"}
+
+    @property
+    def ready(self) -> bool:
+        """Whether the app takes what it is given: it is alive, and no reactor waits for its start.
+
+        A part that crashed, or is away, does not change that: it is supervised, and the others work.
+        """
+        return self.alive and not any(part.kind == "reactor" and part.state in STARTING for part in self.parts)
 
     @staticmethod
     def of(parts: tuple[PartHealth, ...]) -> "Health":

@@ -48,7 +48,7 @@ from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import Supervisor
 from penstock.runtime.threads import Threads
-from penstock.statistics import Statistics, samples
+from penstock.statistics import Statistics, health_samples, samples
 from penstock.wiring import Wiring, links
 from penstock.workflows.worker import Worker
 from penstock.workflows.workflow import Workflow
@@ -162,6 +162,7 @@ class Session:
     async def _start_parts(self) -> None:
         await self._open_domains()
         self._metrics.add(lambda: samples(self.statistics(), self.reactors))
+        self._metrics.add(lambda: health_samples(self.health()))
         await self.worker.recover()
         for domain in self.domains.values():
             await domain.start(self.supervisor)

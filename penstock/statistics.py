@@ -6,6 +6,7 @@ import msgspec
 
 from penstock.accumulators.statistics import AccumulatorStatistics
 from penstock.graphs.ways import NodeCounts
+from penstock.health import Health
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.statistics import DomainStatistics, ReactorStatistics
 from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
@@ -40,10 +41,11 @@ def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iter
         yield from accumulator_samples(name, accumulator)
 
     for name, reactor in statistics.reactors.items():
-        labels = {"reactor": name}
-        yield Sample(metric="penstock_firings_total", value=reactor.firings, labels=labels)
-        yield Sample(metric="penstock_firing_seconds", value=reactors[name].latency, labels=labels)
-        yield Sample(metric="penstock_keys", value=reactor.keys, labels=labels)
+        yield from reactor_samples(name, reactor)
+        yield Sample(metric="penstock_firing_seconds", value=reactors[name].latency, labels={"reactor": name})
+        for source, age in reactors[name].ages.items():
+            if age is not None:
+                yield Sample(metric="penstock_input_age_seconds", value=age, labels={"reactor": name, "input": source})
 
     for name, domain in statistics.domains.items():
         yield Sample(metric="penstock_outbox_effects", value=domain.outbox, labels={"domain": name})
@@ -80,6 +82,36 @@ def accumulator_samples(name: str, statistics: AccumulatorStatistics) -> Iterato
     yield Sample(metric="penstock_accumulator_events_waiting", value=statistics.waiting, labels=labels)
     yield Sample(metric="penstock_accumulator_events_held", value=statistics.held, labels=labels)
     yield Sample(metric="penstock_accumulator_live", value=statistics.health == "live", labels=labels)
+
+
+def reactor_samples(name: str, statistics: ReactorStatistics) -> Iterator[Sample]:
+    """Yield what a reactor did with boundaries, and what waits in it."""
+    outcomes = {
+        "completed": statistics.completed,
+        "failed": statistics.failed,
+        "superseded": statistics.superseded,
+    }
+    for outcome, firings in outcomes.items():
+        yield Sample(metric="penstock_firings_total", value=firings, labels={"reactor": name, "outcome": outcome})
+
+    labels = {"reactor": name}
+    yield Sample(metric="penstock_firings_in_flight", value=statistics.in_flight, labels=labels)
+    yield Sample(metric="penstock_boundaries_coalesced_total", value=statistics.coalesced, labels=labels)
+    yield Sample(metric="penstock_queue_boundaries", value=statistics.queued, labels=labels)
+    yield Sample(metric="penstock_queue_overflowed_total", value=statistics.overflowed, labels=labels)
+    yield Sample(metric="penstock_criteria_failures_total", value=statistics.criteria_failures, labels=labels)
+    yield Sample(metric="penstock_keys", value=statistics.keys, labels=labels)
+    yield Sample(metric="penstock_keys_due", value=statistics.due, labels=labels)
+    yield Sample(metric="penstock_reactor_paused", value=statistics.paused, labels=labels)
+
+
+def health_samples(health: Health) -> Iterator[Sample]:
+    """Yield the state of each part: 1 for the one that it is in."""
+    for part in health.parts:
+        labels = {"part": part.name, "kind": part.kind, "state": part.state}
+        yield Sample(metric="penstock_part_state", value=1, labels=labels)
+
+    yield Sample(metric="penstock_ready", value=health.ready)
 
 
 def graph_samples(graph: str, nodes: Mapping[str, NodeCounts]) -> Iterator[Sample]:

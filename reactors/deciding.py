@@ -367,6 +367,12 @@ class Decider:
         elif flight.ripe:
             self.flights.launch(flight)
 
+    @property
+    def completed(self) -> int:
+        """How many firings are over with all their graphs done, those among them that were in flight at the start."""
+        flights = self.flights
+        return self.sequence + flights.restored - len(flights.flying) - flights.failed - flights.superseded
+
     def supersede(self, flight: Flight) -> None:
         """Give up a failed firing for a newer one of its key."""
         self.flights.supersede(flight)

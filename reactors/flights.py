@@ -7,6 +7,7 @@ process, with the same snapshot and the same id. Graphs of one firing that wait 
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from penstock.accumulators.gate import Inside
 from penstock.reactors.crew import Crew
@@ -37,6 +38,8 @@ class Flights:
     Attributes:
         flying: By id of the firing.
         superseded: Firings given up for a newer value.
+        failed: Firings that ended with a graph that failed.
+        restored: Firings that were in flight at the start.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Flights:
             calm: Called when a firing no longer runs: it is over, or waits to be tried again.
         """
         self._definition = definition
-        self._ledger = ledger
+        self._ledger, self._scheduler = ledger, scheduler
         self._ended, self._calm = ended, calm
         self._failing = Failing(
             definition, ledger=ledger, scheduler=scheduler, observer=observer, call=call, land=self._land
@@ -74,6 +77,8 @@ class Flights:
         self.subscribers: tuple[Subscriber, ...] = ()
         self.waits: bool = False
         self.superseded: int = 0
+        self.failed: int = 0
+        self.restored: int = 0
         self.flying: dict[str, Flight] = {}
         self._failed: dict[str, dict[str, BaseException]] = {}
         #: Graphs that have left, and whose firings were cancelled.
@@ -159,6 +164,20 @@ class Flights:
     def free(self) -> bool:
         """Whether one more firing would run at once."""
         return not self.waits or (self._crew is not None and self._crew.free)
+
+    def waiting(self) -> dict[str, tuple[BaseException, datetime | None]]:
+        """Return the graphs of firings that wait to be tried again, with their errors and when the next try is due."""
+        clock = self._scheduler.clock
+        now, monotonic = clock.now(), clock.monotonic()
+        found: dict[str, tuple[BaseException, datetime | None]] = {}
+        for flight in self.flying.values():
+            timer = flight.timer if flight.idle else None
+            retry_at = None if timer is None else now + timedelta(seconds=timer.deadline - monotonic)
+            for name, error in flight.errors.items() if flight.idle else ():
+                if name not in flight.done:
+                    found[name] = error, retry_at
+
+        return found
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -284,6 +303,7 @@ class Flights:
 
     def _land(self, flight: Flight, errors: Errors | None) -> None:
         """End a firing; its key is free."""
+        self.failed += bool(errors)
         self._drop(flight)
         self._ended(flight, errors)
 
@@ -316,6 +336,7 @@ class Flights:
         """Put back a firing that was in flight when the process ended; one that ends processes is kept aside."""
         flight.slot.flight = flight
         self.flying[flight.firing.id] = flight
+        self.restored += 1
         if flight.crashes < MOST_CRASHES:
             flight.idle = True
             return

@@ -5,6 +5,7 @@ The decisions are in ``deciding``, the ways to them in ``takers`` and ``lane``, 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.live import LiveAccumulator, Taker, nothing
@@ -290,8 +291,17 @@ class LiveReactor:
             paused=self.paused,
             keys={key: self._key_state(slot) for key, slot in self._decider.keys.slots.items()},
             queued=0 if backlog is None else backlog.size,
-            ages={accumulator.name: self._ages.age(accumulator) for accumulator in self._sources},
+            ages=self.ages,
         )
+
+    @property
+    def ages(self) -> dict[str, float | None]:
+        """Seconds since the newest value of each input came; None when none has come since the start."""
+        return {accumulator.name: self._ages.age(accumulator) for accumulator in self._sources}
+
+    def waiting(self) -> dict[str, tuple[BaseException, datetime | None]]:
+        """Return the graphs of firings that wait to be tried again: why they failed, and when the next try is due."""
+        return self._decider.flights.waiting()
 
     def _key_state(self, slot: Slot) -> KeyState:
         flight = slot.flight
@@ -312,6 +322,8 @@ class LiveReactor:
             firings=decider.sequence,
             coalesced=decider.coalesced,
             failures=decider.flights.failures,
+            completed=decider.completed,
+            failed=decider.flights.failed,
             superseded=decider.flights.superseded,
             criteria_failures=0 if decider.judge is None else decider.judge.failures,
             keys=len(decider.keys.slots),

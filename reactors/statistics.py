@@ -14,6 +14,9 @@ class ReactorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     coalesced: int
     #: Graphs that failed, each try counted.
     failures: int
+    #: Firings that are over, those in flight at the start among them: with all graphs done, or with one that failed.
+    completed: int
+    failed: int
     #: Firings given up for a newer value after they failed.
     superseded: int
     #: Evaluations of the predicate that failed.

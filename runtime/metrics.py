@@ -7,8 +7,10 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
   penstock_source_lag_events penstock_source_events_per_second
-* firings: penstock_firings_total penstock_firings_failed_total penstock_firing_seconds
-  penstock_graph_nodes_total penstock_keys penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total
+* firings: penstock_firings_total penstock_firings_in_flight penstock_firings_failed_total penstock_firing_seconds
+  penstock_graph_nodes_total penstock_boundaries_coalesced_total penstock_queue_boundaries
+  penstock_queue_overflowed_total penstock_criteria_failures_total penstock_input_age_seconds penstock_keys
+  penstock_keys_due penstock_reactor_paused penstock_outbox_effects penstock_cuts_total penstock_cut_rows_total
   penstock_cut_effects_total penstock_cut_seconds penstock_cuts_failed_total penstock_domains_lost_total
   penstock_states_ignored_total
 * runs: penstock_runs penstock_runs_started_total penstock_runs_finished_total penstock_runs_left_total
@@ -20,7 +22,7 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
   penstock_timer_ticks_missed_total penstock_timer_late_max_seconds penstock_threads penstock_thread_calls_running
   penstock_thread_calls_waiting penstock_thread_calls_overdue penstock_thread_calls_total
   penstock_thread_calls_abandoned_total
-  penstock_part_restarts_total penstock_circuit_state
+  penstock_part_restarts_total penstock_circuit_state penstock_part_state penstock_ready
 
 The buckets of all histograms are powers of four, from a microsecond to 17 minutes: the edges are exact, and two
 dashboards can be compared.
@@ -96,7 +98,12 @@ METRICS = {
     "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),
     "penstock_channel_refused_total": counter("Items that were not let in", "channel"),
     # firings
-    "penstock_firings_total": counter("Firings that ended", "reactor"),
+    "penstock_firings_total": counter(
+        "Firings that ended; outcome: completed, failed or superseded (by a newer value, after it failed)",
+        "reactor",
+        "outcome",
+    ),
+    "penstock_firings_in_flight": gauge("Firings that run, or wait to be tried again", "reactor"),
     "penstock_firings_failed_total": counter(
         "Failures of a graph in a firing; outcome: retry or dead_letter", "reactor", "graph", "outcome"
     ),
@@ -104,7 +111,18 @@ METRICS = {
     "penstock_graph_nodes_total": counter(
         "Nodes of graphs in firings; outcome: ran, skipped, not_ready or failed", "graph", "node", "outcome"
     ),
+    "penstock_boundaries_coalesced_total": counter(
+        "Values that gave way to a newer one before they could fire", "reactor"
+    ),
+    "penstock_queue_boundaries": gauge("Boundaries that wait for their turn, of a sequential reactor", "reactor"),
+    "penstock_queue_overflowed_total": counter("Boundaries for which the queue had no room", "reactor"),
+    "penstock_criteria_failures_total": counter("Evaluations of a predicate that failed", "reactor"),
+    "penstock_input_age_seconds": gauge(
+        "Since the newest value of an input came, as exact as the checkpoint interval", "reactor", "input"
+    ),
     "penstock_keys": gauge("Keys that a reactor holds", "reactor"),
+    "penstock_keys_due": gauge("Keys that should fire, and may not yet", "reactor"),
+    "penstock_reactor_paused": gauge("1 while an operator keeps a reactor from firing", "reactor"),
     "penstock_outbox_effects": gauge("Effects that wait for a cut", "domain"),
     "penstock_cuts_total": counter("Cuts that were committed", "domain"),
     "penstock_cuts_failed_total": counter("Cuts that were not committed; the next one holds what they held", "domain"),
@@ -147,6 +165,10 @@ METRICS = {
     "penstock_thread_calls_abandoned_total": counter("Functions whose caller was cancelled meanwhile", "pool"),
     "penstock_part_restarts_total": counter("Restarts of a supervised part after a crash", "part"),
     "penstock_circuit_state": gauge("1 for the state of a supervised part: closed, half_open or open", "part", "state"),
+    "penstock_part_state": gauge(
+        "1 for the state that a part is in, as in the health of the app", "part", "kind", "state"
+    ),
+    "penstock_ready": gauge("1 while the app takes what it is given"),
 }
 
 

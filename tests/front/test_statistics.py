@@ -26,7 +26,8 @@ async def test_what_an_app_counts_is_what_it_publishes() -> None:
 
     assert published['penstock_accumulator_events_total{accumulator="orderbook",outcome="boundary"}'] == "1.0"
     assert published['penstock_accumulator_events_total{accumulator="orderbook",outcome="filtered"}'] == "1.0"
-    assert published['penstock_firings_total{reactor="market"}'] == "1.0"
+    assert published['penstock_firings_total{outcome="completed",reactor="market"}'] == "1.0"
+    assert published['penstock_firings_total{outcome="failed",reactor="market"}'] == "0.0"
     assert published['penstock_firing_seconds_count{reactor="market"}'] == "1.0"
     assert published['penstock_keys{reactor="market"}'] == "1.0"
     assert published['penstock_runs{state="live"}'] == "0.0"

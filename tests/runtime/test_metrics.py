@@ -181,9 +181,9 @@ def test_histogram_has_cumulative_buckets_and_is_not_used_up_by_a_scrape() -> No
     "sample",
     [
         Sample(metric="penstock_other", value=1),
-        Sample(metric="penstock_firings_total", value=1),
+        Sample(metric="penstock_firings_total", value=1, labels={"reactor": "r"}),
         Sample(metric="penstock_firings_total", value=1, labels={"reactor": "r", "graph": "g"}),
-        Sample(metric="penstock_firings_total", value=Histogram(), labels={"reactor": "r"}),
+        Sample(metric="penstock_firings_total", value=Histogram(), labels={"reactor": "r", "outcome": "completed"}),
         Sample(metric="penstock_firing_seconds", value=1, labels={"reactor": "r"}),
     ],
 )
@@ -232,5 +232,5 @@ def test_docstring_names_every_metric() -> None:
 def test_names_end_as_their_kind_asks() -> None:
     kinds = {"_total": "CounterMetricFamily", "_seconds": "HistogramMetricFamily"}
     for name, metric in METRICS.items():
-        ending = next((ending for ending in kinds if name.endswith(ending) and "_max_" not in name), "")
+        ending = next((ending for ending in kinds if name.endswith(ending) and "_max_" not in name and "_age_" not in name), "")
         assert metric.kind.__name__ == kinds.get(ending, "GaugeMetricFamily"), name
