@@ -9,7 +9,7 @@ import pytest
 import penstock as ps
 from penstock.runtime.scheduler import Scheduler
 from penstock.testing import AppUnderTest, ScriptedSource, open_test_app
-from tests.databases import rows
+from tests.databases import Stores, rows
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -290,6 +290,22 @@ async def test_scenario_94_a_name_that_is_claimed_is_refused_and_nothing_is_left
         assert await notes(test) == [(1, "first")]
 
     assert rows(store_url, "SELECT domain FROM domains") == [("ticker",)]
+
+
+async def test_scenario_93_tenants_have_stores_of_their_own_and_may_use_the_same_names(new_stores: Stores) -> None:
+    stores = {"acme": new_stores.new(), "zeta": new_stores.new()}
+    async with open_test_app([], store=stores["acme"]) as acme, open_test_app([], store=stores["zeta"]) as zeta:
+        for test, by in ((acme, "acme"), (zeta, "zeta")):
+            await test.app.load(graph(reactor(), by))
+
+        await push(acme, 1, 2)
+        await push(zeta, 9)
+        assert await notes(acme) == [(1, "acme"), (2, "acme")]
+        assert await notes(zeta) == [(9, "zeta")]
+
+    for by, newest in (("acme", 2), ("zeta", 9)):
+        async with open_test_app([graph(reactor(), by)], store=stores[by]) as test:
+            assert test.app.state("ticker").values == {None: {"ticker_ticks": Tick(newest)}}
 
 
 async def test_domains_that_run_are_neither_joined_nor_extended() -> None:
