@@ -86,7 +86,7 @@ class AnyAccumulator:
         self.overflow: Overflow = overflow
         self.capacity = capacity
         self.input_type = event
-        self.output_type = value
+        self.output_type: object = value
         self.source: Source | None = None
         self.origin: object = None
         self.extras: Extras | None = None

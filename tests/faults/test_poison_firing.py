@@ -22,7 +22,7 @@ def test_a_firing_that_kills_becomes_one_dead_letter_and_the_others_have_their_e
 
     error = "the process died each of the 3 times that this firing was run again"
     [(payload,)] = scene.query("SELECT payload FROM dead_letters")
-    assert wreck.firings
+    assert wreck.busy
     assert deaths == 4
     assert scene.query("SELECT part, reason, error FROM dead_letters") == [("desk", "firing", error)]
     assert json.loads(cast("bytes | str", payload))["orders"]["id"] == 10_020
