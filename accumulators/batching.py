@@ -26,6 +26,7 @@ class BatchingAccumulator(LiveAccumulator):
     """A live batch accumulator of a ``def``."""
 
     events: int
+    filtered: int
     overflowed: int
     capacity: int
 

@@ -113,6 +113,8 @@ class Flow:
 class Piped(LiveAccumulator):
     """What live accumulators with operators behind their functions have in common."""
 
+    failed: int
+
     @override
     def _blank(self) -> None:
         super()._blank()

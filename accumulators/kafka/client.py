@@ -31,7 +31,7 @@ POLL = 1.0
 #: Seconds that a connection which is being made gets to its end when nobody wants it any more.
 MOMENT = 3.0
 #: What goes wrong with a connection.
-TROUBLE = (KafkaError, OSError, asyncio.TimeoutError)
+TROUBLE: tuple[type[Exception], ...] = (KafkaError, OSError, asyncio.TimeoutError)
 
 #: Options of the consumer that both connections have.
 SHARED = ("client_id", "request_timeout_ms", "retry_backoff_ms", "connections_max_idle_ms")
@@ -99,7 +99,7 @@ MAKE_CONSUMER = cast("Callable[..., Consumer]", AIOKafkaConsumer)
 MAKE_ADMIN = cast("Callable[..., Admin]", AIOKafkaAdminClient)
 
 
-class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
+class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
     """Asks the user's function for a token."""
 
     def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
@@ -318,7 +318,7 @@ def protection(security: KafkaSecurity | None) -> dict[str, object]:
             "sasl_plain_password": security.password,
             "sasl_kerberos_service_name": security.kerberos_service,
             "sasl_kerberos_domain_name": security.kerberos_domain,
-            "sasl_oauth_token_provider": None if security.token is None else Tokens(security.token),
+            "sasl_oauth_token_provider": None if security.token is None else _Tokens(security.token),
         }
 
     return options

@@ -25,7 +25,7 @@ class Parsing:
     __slots__ = ("_convert", "decode")
 
     def __init__(self, decode: Convert, convert: Convert) -> None:
-        self.decode = decode
+        self.decode: Convert = decode
         self._convert = convert
 
     def __call__(self, payload: object) -> object:

@@ -3,7 +3,8 @@
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +14,7 @@ from penstock.cli.findings import Finding
 from penstock.cli.options import Json, StoreUrl, settings
 from penstock.cli.output import Table, counted, iso, print_json, print_table
 from penstock.runtime.clock import Clock, SystemClock
+from penstock.runtime.config import Config
 from penstock.runtime.errors import ConfigError
 from penstock.runtime.store.census import Census
 from penstock.runtime.store.dialects import parse_url
@@ -23,8 +25,18 @@ FIRST_YEAR = 2026
 LIBRARIES = ("penstock", "msgspec", "sqlalchemy", "anyio", "cyclopts", "rich", "prometheus-client")
 #: Extra: the library that it brings, as it is imported.
 EXTRAS = {"demo": "psutil", "postgres": "asyncpg"}
+
+
+class Look(Protocol):
+    """Looks at the place of a store."""
+
+    def __call__(self, config: Config, clock: Clock, /, *, named: bool) -> Generator[Finding, None, Census | None]:
+        """Yield what it finds; return what the store holds."""
+        ...
+
+
 #: How the place of a store is looked at, by database.
-LOOKS = {"sqlite": look_at_file, "postgresql": look_at_server}
+LOOKS: Mapping[str, Look] = {"sqlite": look_at_file, "postgresql": look_at_server}
 
 
 def doctor(*, store: StoreUrl = None, json: Json = False) -> int:

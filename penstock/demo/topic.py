@@ -25,7 +25,7 @@ from penstock.runtime.errors import SourceUnavailable
 #: Seconds within which a broker answers, or counts as away.
 PATIENCE = 5.0
 #: What goes wrong with a connection.
-TROUBLE = (KafkaError, OSError, asyncio.TimeoutError)
+TROUBLE: tuple[type[Exception], ...] = (KafkaError, OSError, asyncio.TimeoutError)
 
 Place = tuple[str, int]
 
