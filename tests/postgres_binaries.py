@@ -10,17 +10,10 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+
+from tests.own_server import Identity
 
 VERSION = "pginstall18"
-
-
-class Identity(TypedDict, total=False):
-    """As whom a server runs: as us, but never as root, which it refuses."""
-
-    user: int
-    group: int
-    extra_groups: list[int]
 
 
 def identity() -> Identity:

@@ -1,21 +1,13 @@
 """The broker that tests start: it is there when it should be, and gone afterwards, whatever ended them."""
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-from threading import Event
-
 import pytest
 
 from tests import kafka_broker
+from tests.architecture.orphans import MOMENTS, check_that_it_ends_with_the_tests
 from tests.kafka_client import create_topic, offsets, produce
 from tests.kafka_jars import java_version, missing_jars
 from tests.kafka_server import KafkaServer
 from tests.services import need
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def need_our_own() -> None:
@@ -39,25 +31,10 @@ async def test_it_is_the_same_after_a_kill_and_gone_after_its_removal() -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.xdist_group("kafka")
-def test_it_ends_when_the_tests_are_killed() -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_ends_when_the_tests_are_killed(moment: str) -> None:
     need_our_own()
-    program = (
-        "import sys; from tests.kafka_server import KafkaServer; server = KafkaServer(); server.start(); "
-        "print(server.folder, server.process.pid, flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tests:
-        assert tests.stdout is not None
-        folder, number = tests.stdout.readline().split()
-        assert Path(folder).exists()
-        tests.send_signal(signal.SIGKILL)
-
-    waiting = Event()
-    while Path(folder).exists():  # as long as the time limit of this test
-        waiting.wait(0.05)
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(number), 0)
+    check_that_it_ends_with_the_tests("tests.kafka_server", "KafkaServer", moment)
 
 
 def test_without_a_jdk_the_mock_is_named_and_a_requirement_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:

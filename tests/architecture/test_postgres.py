@@ -1,21 +1,14 @@
 """The server that tests start: it is there when it should be, and gone afterwards, whatever ended them."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from threading import Event
 
 import pytest
 
+from tests.architecture.orphans import MOMENTS, check_that_it_ends_with_the_tests
 from tests.databases import Stores, dump, postgres_only, rows
 from tests.postgres import Aside, connect
 from tests.postgres_server import SAFE, PostgresServer
 from tests.services import need
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -52,45 +45,11 @@ def test_it_is_the_same_after_a_restart_and_a_kill_and_gone_after_its_removal(as
     assert (server.running, server.folder.exists()) == (False, False)
 
 
-#: Starts a server, and tells where it is; "early" dies before anybody but the server's folder knows its number.
-PROGRAM = """
-import os, signal, sys
-from tests.postgres_server import PostgresServer
-
-server, tell = PostgresServer(), PostgresServer._watch_over
-
-def die(self, number=None):
-    if number is not None:
-        print(self.folder, number, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    tell(self, number)
-
-if sys.argv[1] == "early":
-    PostgresServer._watch_over = die
-
-server.start()
-print(server.folder, server.process.pid, flush=True)
-sys.stdin.read()
-"""
-
-
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("moment", ["early", "late"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_it_ends_when_the_tests_are_killed(moment: str) -> None:
     need("postgres")
-    command = [sys.executable, "-c", PROGRAM, moment]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tests:
-        assert tests.stdout is not None
-        folder, number = tests.stdout.readline().split()
-        tests.send_signal(signal.SIGKILL)
-
-    waiting = Event()
-    while Path(folder).exists():  # as long as the time limit of this test
-        waiting.wait(0.05)
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(number), 0)
+    check_that_it_ends_with_the_tests("tests.postgres_server", "PostgresServer", moment)
 
 
 @postgres_only
