@@ -2,8 +2,8 @@
 
     python benchmarks/streams.py [--json] [--seconds 0.1]
 
-One source, a real store, checkpoints on, statistics on. Ours and the direct call are measured in short turns, in
-alternation, so that a busy machine slows both. Time is the CPU time of the process, the store's writer included.
+A real store, checkpoints on, statistics on. Ours and the direct call are measured in short turns, in alternation, so
+that a busy machine slows both. Time is the CPU time of the process, the store's writer included.
 """
 
 import argparse
@@ -12,175 +12,241 @@ import json
 import platform
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import anyio
-import msgspec
+from _streams import (
+    BOOK,
+    BOOKS,
+    NO_CHECKPOINTS,
+    Trivial,
+    direct,
+    direct_pair,
+    open_domains,
+    source,
+    two_nodes,
+)
 
-from penstock.accumulators.passthrough import passthrough_accumulator
-from penstock.graphs.graph import ComputationGraph
-from penstock.graphs.subscriber import GraphSubscriber
-from penstock.reactors.components import components
-from penstock.reactors.domain import Domain
-from penstock.reactors.firing import Firing, Outcome, Subscriber
+from penstock.accumulators.live import LiveAccumulator
+from penstock.reactors.criteria import when_all
+from penstock.reactors.firing import Subscriber
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.reactor import Reactor
-from penstock.runtime.clock import Activity, SystemClock
-from penstock.runtime.scheduler import Scheduler
-from penstock.runtime.store.store import Store
-from penstock.runtime.supervise import Supervisor
-from penstock.runtime.threads import Threads
 
 TURNS = 15
-#: Events that wait in a queue before it is worked off.
-QUEUED = 1000
-Call = Callable[[object], object]
+#: Events of a step; the loop has its turn between two steps.
+EVENTS = 1000
+#: Pushes that wait for their commit at the same time.
+PUSHES = 1000
+Step = Callable[[], None]
+Row = dict[str, object]
 
 
-class Book(msgspec.Struct, frozen=True):
-    """What comes in."""
+def repeat(call: Callable[[object], object], events: Iterable[object]) -> Step:
+    """Return a step that calls with each event."""
 
-    symbol: str
-    bid: float
-    ask: float
-
-
-BOOK = Book("X", 1.0, 2.0)
-BOOKS = [Book(f"S{number}", 1.0, 2.0) for number in range(1000)]
-
-
-@passthrough_accumulator
-def orderbook(event: Book) -> Book | None:
-    """Drop crossed books."""
-    return event if event.ask > event.bid else None
-
-
-def middle(orderbook: Book) -> float:
-    """First node."""
-    return (orderbook.bid + orderbook.ask) / 2
-
-
-def signal(middle: float) -> float:
-    """Second node."""
-    return middle * 2
-
-
-def direct(event: Book) -> float | None:
-    """Do the same work with plain calls."""
-    book = orderbook.function.fn(event)
-    return signal(middle(book)) if isinstance(book, Book) else None
-
-
-def two_nodes() -> Subscriber:
-    graph = ComputationGraph("two", inputs={"orderbook": Book})
-    graph.node(middle)
-    graph.node(signal)
-    return GraphSubscriber(graph)
-
-
-class Trivial:
-    """A graph that does nothing, at once or after a turn of the loop."""
-
-    DONE = Outcome()
-
-    def __init__(self, *, is_async: bool = False) -> None:
-        self.name = "trivial"
-        self.is_async = is_async
-
-    def run(self, _firing: Firing) -> Outcome:
-        """Do nothing at once."""
-        return self.DONE
-
-    async def arun(self, _firing: Firing) -> Outcome:
-        """Do nothing later."""
-        await anyio.lowlevel.checkpoint()
-        return self.DONE
-
-
-class NoEffects:
-    """Carries nothing."""
-
-    def write(self, _unit: object, _effects: object) -> Callable[[], None]:
-        """Be called never."""
-        raise AssertionError
-
-
-async def open_domain(stack: AsyncExitStack, reactor: Reactor, subscriber: Subscriber) -> Domain:
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
-    activity = Activity()
-    scheduler = Scheduler(SystemClock(), on_error=print)
-    store = await Store.open(f"sqlite:///{folder}/streams.db", scheduler=scheduler, activity=activity)
-    stack.push_async_callback(store.close)
-    group = await stack.enter_async_context(anyio.create_task_group())
-    supervisor = Supervisor(group, scheduler, print)
-    [component] = components([reactor])
-    threads = Threads("streams", 1, activity=activity)
-    domain = Domain(component, store=store, scheduler=scheduler, threads=threads, carry=NoEffects())
-    domain.reactors[reactor.name].subscribe(subscriber)
-    await domain.open()
-    await domain.start(supervisor)
-    stack.push_async_callback(domain.stop)
-    return domain
-
-
-async def one_turn(accept: Call, events: list[Book], seconds: float) -> float:
-    """Return seconds of CPU an event; the loop has a turn between two batches."""
-    number, start = 0, time.process_time()
-    while (spent := time.process_time() - start) < seconds:
+    def step() -> None:
         for event in events:
-            accept(event)
+            call(event)
 
-        number += len(events)
+    return step
+
+
+def in_turn(calls: Sequence[Callable[[object], object]]) -> Step:
+    """Return a step that makes each call."""
+
+    def step() -> None:
+        for call in calls:
+            call(BOOK)
+
+    return step
+
+
+def through_the_queue(reactor: LiveReactor, step: Step) -> Step:
+    """Return a step whose events wait in the queue before they are worked off."""
+
+    def queued() -> None:
+        reactor.pause()
+        step()
+        reactor.resume()
+
+    return queued
+
+
+async def one_turn(step: Step, seconds: float) -> float:
+    """Return seconds of CPU an event."""
+    steps, start = 0, time.process_time()
+    while (spent := time.process_time() - start) < seconds:
+        step()
+        steps += 1
         await anyio.lowlevel.checkpoint()
 
-    return spent / number
+    return spent / steps / EVENTS
 
 
-def through_the_queue(reactor: LiveReactor, accept: Call) -> Call:
-    """Return what lets events wait in the queue, and works them off when a thousand do."""
-    waiting = 0
+class Case:
+    """Something that takes events, beside what it is compared with."""
 
-    def take(event: object) -> None:
-        nonlocal waiting
-        if not waiting:
-            reactor.pause()
+    def __init__(self, name: str, ours: Step, other: Step) -> None:
+        self.name = name
+        self.steps = (ours, other)
+        self.turns: list[tuple[float, float]] = []
 
-        accept(event)
-        waiting += 1
-        if waiting == QUEUED:
-            waiting = 0
-            reactor.resume()
+    async def measure(self, seconds: float) -> None:
+        """Have a turn of each."""
+        ours, other = self.steps
+        self.turns.append((await one_turn(ours, seconds), await one_turn(other, seconds)))
 
-    return take
+    def row(self, beside: str = "direct") -> Row:
+        """Return what was found."""
+        return {
+            "what": self.name,
+            "events_per_s": spread([1 / ours for ours, _ in self.turns], 0),
+            f"{beside}_per_s": spread([1 / other for _, other in self.turns], 0),
+            "ratio": spread([other / ours for ours, other in self.turns], 3),
+        }
 
 
 async def compare(
-    name: str, reactor: Reactor, subscriber: Subscriber, options: argparse.Namespace, *, queued: bool = False
-) -> dict[str, object]:
-    events = BOOKS if reactor.key else [BOOK] * 1000
-    turns: list[tuple[float, float]] = []
+    name: str,
+    reactor: Reactor,
+    options: argparse.Namespace,
+    graph: Callable[[Reactor], Subscriber] = two_nodes,
+    *,
+    queued: bool = False,
+) -> Row:
+    """Measure one reactor beside direct calls."""
     async with AsyncExitStack() as stack:
-        domain = await open_domain(stack, reactor, subscriber)
-        accept: Call = domain.accumulators["orderbook"].accept
+        [domain] = await open_domains(stack, [reactor], graph)
+        accumulators = list(domain.accumulators.values())
+        if len(accumulators) == 1:
+            events = BOOKS if reactor.key else [BOOK] * EVENTS
+            ours, other = repeat(accumulators[0].accept, events), repeat(direct, events)
+        else:
+            ours = in_turn([accumulator.accept for accumulator in accumulators] * (EVENTS // 2))
+            other = in_turn([direct_pair] * (EVENTS // 2))
+
         if queued:
-            accept = through_the_queue(domain.reactors[reactor.name], accept)
+            ours = through_the_queue(domain.reactors[reactor.name], ours)
 
+        case = Case(name, ours, other)
         for _ in range(TURNS):
-            ours = await one_turn(accept, events, options.seconds)
-            turns.append((ours, await one_turn(direct, events, options.seconds)))
+            await case.measure(options.seconds)
 
-        firings = domain.reactors[reactor.name].statistics().firings
+        check(domain.reactors[reactor.name])
+        return case.row()
 
-    return {
-        "what": name,
-        "events_per_s": spread([1 / ours for ours, _ in turns], 0),
-        "direct_per_s": spread([1 / plain for _, plain in turns], 0),
-        "ratio": spread([plain / ours for ours, plain in turns], 3),
-        "fired": firings,
-    }
+
+def check(reactor: LiveReactor) -> None:
+    """See that the events have led to firings, and that no graph has failed."""
+    found = reactor.statistics()
+    if found.failures or not found.firings or found.boundaries < found.firings:
+        raise AssertionError(found)
+
+
+async def run_throughput(options: argparse.Namespace) -> list[Row]:
+    """Measure reactors of one kind after the other."""
+    books = source()
+    plain = Reactor("plain", [books])
+    keyed = Reactor("keyed", [books], key="symbol")
+    sequential = Reactor("sequential", [books], strategy="sequential")
+    joined = Reactor("joined", [books, source("other")], criteria=when_all())
+    return [
+        await compare("every event fires, two nodes (target 600,000; ratio 0.2)", plain, options),
+        await compare("every event fires, a graph that does nothing", plain, options, lambda _: Trivial()),
+        await compare("two sources, when_all, two nodes", joined, options),
+        await compare("1000 keys, two nodes", keyed, options),
+        await compare("sequential, two nodes", sequential, options),
+        await compare("sequential through the queue, two nodes", sequential, options, queued=True),
+        await compare(
+            "latest under load: accepted (target 2,000,000)", plain, options, lambda _: Trivial(is_async=True)
+        ),
+    ]
+
+
+async def run_many(options: argparse.Namespace) -> list[Row]:
+    """Measure many reactors, each with its own source, beside one; an event goes to each in turn."""
+    rows: list[Row] = []
+    for number in (10, 100, 1000):
+        async with AsyncExitStack() as stack:
+            reactors = [Reactor(f"r{each}", [source(f"s{each}")]) for each in range(number + 1)]
+            one, *many = (next(iter(each.accumulators.values())) for each in await open_domains(stack, reactors))
+            ours = in_turn([each.accept for each in many] * (EVENTS // number))
+            case = Case(f"{number} reactors (target: ratio 0.8)", ours, in_turn([one.accept] * EVENTS))
+            for _ in range(TURNS):
+                await case.measure(options.seconds)
+
+            rows.append(case.row("one"))
+
+    return rows
+
+
+async def run_checkpoints(options: argparse.Namespace) -> list[Row]:
+    """Measure one reactor with a checkpoint a second beside the same one without any."""
+    async with AsyncExitStack() as stack:
+        [on] = await open_domains(stack, [Reactor("on", [source()])])
+        [off] = await open_domains(stack, [Reactor("off", [source()])], interval=NO_CHECKPOINTS)
+        steps = [repeat(domain.accumulators["orderbook"].accept, [BOOK] * EVENTS) for domain in (on, off)]
+        case = Case("a checkpoint every second (target: ratio 0.95)", *steps)
+        for _ in range(TURNS):
+            await case.measure(max(1.0, options.seconds) / 2)  # a cut of the other one does not fall into each turn
+
+        return [case.row("without")]
+
+
+async def run_latency(options: argparse.Namespace) -> list[Row]:
+    """Measure each event alone, from ``accept`` to its return, when its firing is over."""
+    async with AsyncExitStack() as stack:
+        [domain] = await open_domains(stack, [Reactor("plain", [source()])])
+        accept = domain.accumulators["orderbook"].accept
+        found: list[tuple[int, int]] = []
+        for _ in range(max(1, round(options.seconds * 200))):
+            found += [(timed(accept), timed(direct)) for _ in range(EVENTS)]
+            await anyio.lowlevel.checkpoint()
+
+    ours, plain = (sorted(each) for each in zip(*found, strict=True))
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return [
+        {"what": name, **{f"{share}_us": values[int(len(values) * at)] / 1e3 for share, at in shares.items()}}
+        for name, values in (("event to the end of its firing (targets 2, –, 10)", ours), ("direct calls", plain))
+    ]
+
+
+def timed(call: Callable[[object], object]) -> int:
+    """Return the nanoseconds of a call, those of reading the clock once included."""
+    start = time.perf_counter_ns()
+    call(BOOK)
+    return time.perf_counter_ns() - start
+
+
+async def run_pushes(options: argparse.Namespace) -> list[Row]:
+    """Measure pushes that return when their row is committed, many at the same time."""
+    async with AsyncExitStack() as stack:
+        [domain] = await open_domains(stack, [Reactor("plain", [source(durable=True)])])
+        accumulator = domain.accumulators["orderbook"]
+        rates = [await pushes_per_s(accumulator, options.seconds) for _ in range(TURNS)]
+
+    return [{"what": f"journalled pushes, {PUSHES} in flight (target 50,000)", "pushes_per_s": spread(rates, 0)}]
+
+
+async def pushes_per_s(accumulator: LiveAccumulator, seconds: float) -> float:
+    """Return pushes by wall-clock time, on average over a turn."""
+    end = time.perf_counter() + seconds
+    before, start = accumulator.events, time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for _ in range(PUSHES):
+            group.start_soon(partial(push_until, accumulator, end))
+
+    return (accumulator.events - before) / (time.perf_counter() - start)
+
+
+async def push_until(accumulator: LiveAccumulator, end: float) -> None:
+    """Push one event after the other, each when the one before is committed."""
+    while time.perf_counter() < end:
+        await accumulator.push(BOOK)
 
 
 def spread(values: list[float], digits: int) -> dict[str, float]:
@@ -189,21 +255,8 @@ def spread(values: list[float], digits: int) -> dict[str, float]:
     return {name: round(value, digits or None) for name, value in found.items()}
 
 
-async def run_all(options: argparse.Namespace) -> list[dict[str, object]]:
-    plain = Reactor("plain", [orderbook])
-    keyed = Reactor("keyed", [orderbook], key="symbol")
-    sequential = Reactor("sequential", [orderbook], strategy="sequential")
-    return [
-        await compare("every event fires, two nodes (target 600,000)", plain, two_nodes(), options),
-        await compare("every event fires, a graph that does nothing", plain, Trivial(), options),
-        await compare("1000 keys, two nodes", keyed, two_nodes(), options),
-        await compare("sequential, two nodes", sequential, two_nodes(), options),
-        await compare("sequential through the queue, two nodes", sequential, two_nodes(), options, queued=True),
-        await compare("latest under load: accepted (target 2,000,000)", plain, Trivial(is_async=True), options),
-    ]
-
-
-def environment() -> dict[str, object]:
+def environment() -> Row:
+    """Return what someone must know who compares."""
     return {
         "command": " ".join(["python", *sys.argv]),
         "python": platform.python_version(),
@@ -213,30 +266,45 @@ def environment() -> dict[str, object]:
 
 
 def show(value: object) -> str:
+    """Return a cell of a table."""
     if isinstance(value, dict):
         return f"{value['median']:,} [{value['min']:,}–{value['max']:,}]"
 
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def table(rows: list[Row]) -> str:
+    """Return rows as Markdown."""
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
     lines += ["| " + " | ".join(show(value) for value in row.values()) + " |" for row in rows]
     return "\n".join(lines)
 
 
+PARTS = {
+    "throughput": ("Events per CPU-second", run_throughput),
+    "many": ("Events per CPU-second, many reactors beside one", run_many),
+    "checkpoints": ("Events per CPU-second, with checkpoints and without", run_checkpoints),
+    "latency": ("One event after the other", run_latency),
+    "pushes": ("Pushes per second", run_pushes),
+}
+
+
 def main() -> None:
+    """Measure all, or the part that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a turn")
+    parser.add_argument("--only", choices=PARTS, help="measure this part alone")
     options = parser.parse_args()
-    rows = asyncio.run(run_all(options))
+    parts = [options.only] if options.only else list(PARTS)
+    found = {part: asyncio.run(PARTS[part][1](options)) for part in parts}
     if options.json:
-        print(json.dumps({"environment": environment(), "rows": rows}))
+        print(json.dumps({"environment": environment(), **found}))
         return
 
     print(", ".join(f"{name} {value}" for name, value in environment().items()))
-    print(f"\nEvents per CPU-second, median [least–greatest]:\n\n{table(rows)}")
+    for part, rows in found.items():
+        print(f"\n{PARTS[part][0]}, median [least–greatest]:\n\n{table(rows)}")
 
 
 if __name__ == "__main__":
