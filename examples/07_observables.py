@@ -1,4 +1,4 @@
-"""Observables: events come in from one, operators work behind a function, and boundaries go out as one.
+"""Observables: events come in from one, operators work behind a function; boundaries, firings and results go out.
 
 Run it:  python examples/07_observables.py
 """
@@ -81,6 +81,13 @@ async def main(store: str) -> None:
         highs: list[float] = []
         app.boundaries(bars).to_observable().pipe(ops.map(lambda boundary: boundary.value.high)).subscribe(highs.append)
 
+        # So it is with the firings of a reactor that are over, and with what a graph gave for each of them.
+        firings = app.firings(reactor)
+        spreads: list[tuple[str, float]] = []
+        app.results(graph).to_observable().pipe(
+            ops.map(lambda result: (result.firing, result.outputs["spread"])),
+        ).subscribe(spreads.append)
+
         opened.set()
         for _ in range(2):
             boundary = await anext(one)
@@ -88,6 +95,9 @@ async def main(store: str) -> None:
 
         await app.wait_idle()
         print("highs:", highs)
+        print("spreads:", dict(spreads))
+        firing = await anext(firings)
+        print(f"firing {firing.id} of {firing.inputs['bars']}: {'ok' if firing.ok else firing.results}")
         statistics = app.statistics().accumulators["bars"]
         print("trades:", statistics.events, "bars:", statistics.boundaries, "dropped:", one.dropped)
 

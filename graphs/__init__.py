@@ -7,13 +7,19 @@ traversals.
 """
 
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
-from penstock.graphs.result import GraphResult as GraphResult, NodeEffect as NodeEffect, Path as Path
+from penstock.graphs.result import (
+    FiringResult as FiringResult,
+    GraphResult as GraphResult,
+    NodeEffect as NodeEffect,
+    Path as Path,
+)
 from penstock.graphs.routes import Route as Route
 from penstock.graphs.sources import From as From, first_of as first_of, optional as optional, route as route
 from penstock.graphs.subscriber import GraphSubscriber as GraphSubscriber
 
 __all__ = [
     "ComputationGraph",
+    "FiringResult",
     "From",
     "GraphResult",
     "GraphSubscriber",

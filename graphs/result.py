@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock.reactors.firing import Key
 from penstock.runtime.effects import Effect
 
 
@@ -46,3 +47,12 @@ class GraphResult(msgspec.Struct, frozen=True):
     def not_ready(self) -> tuple[str, ...]:
         """The nodes that lacked a required input, and those that depend on them."""
         return self.path.not_ready
+
+
+class FiringResult(GraphResult, frozen=True):
+    """What a graph gave for a firing of its reactor: the same as for a run by hand, and what it belongs to."""
+
+    graph: str
+    #: The firing's id.
+    firing: str
+    key: Key

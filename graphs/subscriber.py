@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from penstock.graphs.compile import Compiled
 from penstock.graphs.graph import ComputationGraph
-from penstock.graphs.result import GraphResult, NodeEffect
+from penstock.graphs.result import FiringResult, GraphResult, NodeEffect
 from penstock.reactors.firing import Firing, Outcome
 from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.executors import Executors
@@ -21,6 +21,7 @@ class GraphSubscriber:
         graph: What it runs; compiled for this subscriber alone.
         executors: Where nodes run that do not run on the loop.
         keep: Commits a firing in flight, before a graph with ``commit_snapshot`` runs.
+        listeners: Called with each result; they must neither wait nor raise. May grow and shrink at any time.
 
     Raises:
         DefinitionError: The graph has problems.
@@ -32,12 +33,14 @@ class GraphSubscriber:
         executors: Executors | None = None,
         *,
         keep: Callable[[Firing], Awaitable[None]] | None = None,
+        listeners: Sequence[Callable[[FiringResult], None]] = (),
     ) -> None:
         self.name: str = graph.name
         self.compiled: Compiled = graph.compile(executors)
         compiled = self.compiled
         self.is_async: bool = compiled.is_async or graph.commit_snapshot
         self._keep = keep if graph.commit_snapshot else None
+        self._listeners = listeners
         self._call = compiled.call
         self._acall = compiled.acall
 
@@ -48,6 +51,9 @@ class GraphSubscriber:
             NodeFailed: A node raised; its exception is chained.
         """
         result = self._call(firing.inputs)
+        if self._listeners:
+            self._tell(firing, result)
+
         return self._outcome(firing, result) if result.effects else Outcome((), result)
 
     async def arun(self, firing: Firing) -> Outcome:
@@ -56,7 +62,15 @@ class GraphSubscriber:
             await self._keep(firing)
 
         result = await self._acall(firing.inputs) if self.compiled.is_async else self._call(firing.inputs)
+        if self._listeners:
+            self._tell(firing, result)
+
         return self._outcome(firing, result) if result.effects else Outcome((), result)
+
+    def _tell(self, firing: Firing, result: GraphResult) -> None:
+        told = FiringResult(result.outputs, result.effects, result.path, self.name, firing.id, firing.key)
+        for listener in self._listeners:
+            listener(told)
 
     def _outcome(self, firing: Firing, result: GraphResult) -> Outcome:
         return Outcome(recorded(firing.id, self.name, result.effects), result)

@@ -36,7 +36,7 @@ from penstock.accumulators.stream import stream_accumulator as stream_accumulato
 from penstock.app import App as App
 from penstock.dead_letter import DeadLetter as DeadLetter
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
-from penstock.graphs.result import GraphResult as GraphResult
+from penstock.graphs.result import FiringResult as FiringResult, GraphResult as GraphResult
 from penstock.graphs.routes import Route as Route
 from penstock.graphs.sources import From as From, first_of as first_of, optional as optional, route as route
 from penstock.health import Health as Health, PartHealth as PartHealth
@@ -133,6 +133,7 @@ __all__ = [
     "Fact",
     "Firing",
     "FiringRefused",
+    "FiringResult",
     "From",
     "FromIterator",
     "FromObservable",

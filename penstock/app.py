@@ -19,6 +19,7 @@ from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
 from penstock.accumulators.boundary import Boundary
 from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.result import FiringResult
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.portal import Portal, open_portal
@@ -265,6 +266,36 @@ class App:
             AppError: The accumulator is unknown, or the capacity is none.
         """
         return self._open.listening.boundaries(self._open.accumulator(accumulator), capacity)
+
+    def firings(self, reactor: Reactor | str, *, capacity: int = CAPACITY) -> Subscription[PastFiring]:
+        """Listen to the firings of a reactor that end from now on, each of them: an async iterator, or an Observable.
+
+        A firing is over when all its graphs are done, or have failed for good: its ``results`` say which. It is not
+        committed by then; after a crash it may be run, and told, again, under the same id.
+
+        Args:
+            reactor: The reactor or its name.
+            capacity: As for ``boundaries``.
+
+        Raises:
+            AppError: The reactor is unknown, or the capacity is none.
+        """
+        return self._open.listening.firings(self._open.reactor(reactor), capacity)
+
+    def results(self, graph: ComputationGraph | str, *, capacity: int = CAPACITY) -> Subscription[FiringResult]:
+        """Listen to what a graph gives for firings from now on, as ``graph.run`` gives it, with the firing's id.
+
+        A traversal that fails gives nothing: ``firings`` tells why. A graph that is put in its place by ``replace`` is
+        listened to by the same subscription.
+
+        Args:
+            graph: The graph or its name.
+            capacity: As for ``boundaries``.
+
+        Raises:
+            AppError: The graph is unknown or has no reactor, or the capacity is none.
+        """
+        return self._open.results(graph, capacity)
 
     # -- operating -----------------------------------------------------------------------------------------
 

@@ -148,6 +148,7 @@ class Changes:
             cancelled += await self._let_go(session.reactors[reactor], old, grace)
 
         async with self._lock:
+            session.listening.leave("results", [old.name for _, old in left if old.name not in session.subscribers])
             for domain in [session.domains[name] for name in plan.domains if name in session.domains]:
                 await self._stop(domain)
 
@@ -157,7 +158,8 @@ class Changes:
         """Stop a domain in order, and let its parts be found no more."""
         session = self._session
         session.remove(domain)
-        session.listening.leave({*domain.accumulators, *domain.reactors})
+        session.listening.leave("boundaries", domain.accumulators)
+        session.listening.leave("firings", domain.reactors)
         await domain.stop(0.0)  # its graphs have ended
         await session.supervisor.forget()
 

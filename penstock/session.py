@@ -23,6 +23,7 @@ from penstock.changes import Changes
 from penstock.checkup import checkup
 from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
+from penstock.graphs.result import FiringResult
 from penstock.graphs.subscriber import GraphSubscriber
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
@@ -36,7 +37,7 @@ from penstock.reactors.live import LiveReactor
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.clock import Clock
 from penstock.runtime.config import Config
-from penstock.runtime.errors import PartFailed, PenstockError, StoreError
+from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreError
 from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import value_text
 from penstock.runtime.metrics import Metrics
@@ -46,6 +47,7 @@ from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import letters
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
+from penstock.runtime.subscription import Subscription
 from penstock.runtime.supervise import Supervisor
 from penstock.runtime.threads import Threads
 from penstock.statistics import Statistics, health_samples, samples
@@ -205,7 +207,8 @@ class Session:
 
     def make_subscriber(self, graph: ComputationGraph, domain: Domain) -> GraphSubscriber:
         """Compile a graph for the reactor that is to call it."""
-        return GraphSubscriber(graph, self.executors, keep=domain.keep)
+        takers = self.listening.result_takers(graph.name)
+        return GraphSubscriber(graph, self.executors, keep=domain.keep, listeners=takers)
 
     def domain_of(self, reactor: str) -> Domain:
         """Return the domain of a reactor."""
@@ -383,6 +386,14 @@ class Session:
         """Return how everything feels, from facts."""
         return checkup(self.store, self.domains.values(), self.supervisor.facts())
 
+    def results(self, wanted: ComputationGraph | str, capacity: int) -> Subscription[FiringResult]:
+        """Listen to what a graph gives for firings."""
+        graph = find("graph", wanted, self.wiring.graphs, self.wiring.graphs)
+        if graph.reactor is None:
+            raise AppError(f"graph {graph.name!r} has no reactor: what it gives goes to the tasks that invoke it")
+
+        return self.listening.results(graph.name, capacity)
+
     def node_counts(self, wanted: ComputationGraph | str) -> Mapping[str, NodeCounts]:
         """Return what the nodes of a graph did."""
         graph = find("graph", wanted, self.wiring.graphs, self.wiring.graphs)
@@ -402,6 +413,7 @@ class Session:
             threads=self.threads.statistics(),
             node_threads=self.executors.threads.statistics(),
             node_processes=self.executors.processes.statistics(),
+            listening=self.listening.statistics(),
         )
 
     def metrics(self) -> str:

@@ -1,12 +1,13 @@
 """The counters of an open app, gathered from its parts, and the same as samples for the metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from penstock.accumulators.statistics import AccumulatorStatistics
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
+from penstock.listening import ListeningStatistics
 from penstock.reactors.live import LiveReactor
 from penstock.reactors.statistics import DomainStatistics, ReactorStatistics
 from penstock.runtime.samples import Sample, scheduler_samples, threads_samples
@@ -33,6 +34,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     #: … and nodes of graphs with ``executor="thread"`` or ``"process"``.
     node_threads: ThreadsStatistics
     node_processes: ThreadsStatistics
+    #: What somebody has listened to.
+    listening: Sequence[ListeningStatistics]
 
 
 def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iterator[Sample]:
@@ -53,6 +56,7 @@ def samples(statistics: Statistics, reactors: Mapping[str, LiveReactor]) -> Iter
     for name, nodes in statistics.graphs.items():
         yield from graph_samples(name, nodes)
 
+    yield from listening_samples(statistics.listening)
     yield from worker_samples(statistics.worker)
     yield from store_samples(statistics.store)
     yield from scheduler_samples(statistics.scheduler)
@@ -121,6 +125,15 @@ def graph_samples(graph: str, nodes: Mapping[str, NodeCounts]) -> Iterator[Sampl
             if count:
                 labels = {"graph": graph, "node": node, "outcome": outcome}
                 yield Sample(metric="penstock_graph_nodes_total", value=count, labels=labels)
+
+
+def listening_samples(statistics: Sequence[ListeningStatistics]) -> Iterator[Sample]:
+    """Yield who listens, and what became of what they were given."""
+    for each in statistics:
+        labels = {"kind": each.kind, "part": each.part}
+        yield Sample(metric="penstock_listeners", value=each.listeners, labels=labels)
+        yield Sample(metric="penstock_listener_values_dropped_total", value=each.dropped, labels=labels)
+        yield Sample(metric="penstock_listeners_failed_total", value=each.failed, labels=labels)
 
 
 def worker_samples(statistics: WorkerStatistics) -> Iterator[Sample]:

@@ -46,7 +46,7 @@ class History:
         graphs: The graphs of the reactor.
     """
 
-    __slots__ = ("_ended", "_fired", "_keep", "_monotonic", "graphs", "latency", "measure_from", "noted")
+    __slots__ = ("_ended", "_fired", "_keep", "_listeners", "_monotonic", "graphs", "latency", "measure_from", "noted")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class History:
         self._ended = ended
         self._monotonic = monotonic
         self._fired: deque[Fired] = deque(maxlen=length)
+        self._listeners: tuple[Callable[[Fired], None], ...] = ()
         self.measure_from: float = -math.inf
         self.latency: Histogram = Histogram()
         self.noted: int = 0
@@ -80,12 +81,28 @@ class History:
         self.noted += 1
         fired = Fired(firing, seconds, errors, self.graphs, self.noted)
         self._fired.append(fired)
-        if self._keep is None:
-            self.measure_from = end + BURST_GAP
-        else:
+        if self._keep is not None:
             self._keep(fired)
+        elif not self._listeners:
+            self.measure_from = end + BURST_GAP
+
+        for listener in self._listeners:
+            listener(fired)
 
         self._ended(end)
+
+    def listen(self, listener: Callable[[Fired], None]) -> Callable[[], None]:
+        """Call ``listener`` with each firing that is over, those of bursts as well, until what is returned is called.
+
+        The listener must neither wait nor raise. While nobody listens, the way to a firing does not even look.
+        """
+
+        def leave() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        self._listeners = (*self._listeners, listener)
+        self.measure_from = -math.inf
+        return leave
 
     def newest_first(self) -> list[Fired]:
         """Return the last firings."""

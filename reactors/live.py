@@ -284,6 +284,10 @@ class LiveReactor:
         """Return the last firings, the newest first."""
         return self._decider.history.newest_first()
 
+    def listen(self, listener: Callable[[Fired], None]) -> Callable[[], None]:
+        """Call ``listener``, which neither waits nor raises, with each firing that is over; return what ends that."""
+        return self._decider.history.listen(listener)
+
     def state(self) -> ReactorState:
         """Return what it holds: values, what is new, what waits."""
         backlog = self._decider.backlog

@@ -6,7 +6,8 @@ samples at each scrape. ``METRICS`` is the table, with the meaning of each; in s
 * streams: penstock_accumulator_events_total penstock_accumulator_events_waiting penstock_accumulator_events_held
   penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
   penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
-  penstock_source_lag_events penstock_source_events_per_second
+  penstock_source_lag_events penstock_source_events_per_second penstock_listeners
+  penstock_listener_values_dropped_total penstock_listeners_failed_total
 * firings: penstock_firings_total penstock_firings_in_flight penstock_firings_failed_total penstock_firing_seconds
   penstock_graph_nodes_total penstock_boundaries_coalesced_total penstock_queue_boundaries
   penstock_queue_overflowed_total penstock_criteria_failures_total penstock_input_age_seconds penstock_keys
@@ -97,6 +98,11 @@ METRICS = {
     "penstock_channel_accepted_total": counter("Items that were let into a channel", "channel"),
     "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),
     "penstock_channel_refused_total": counter("Items that were not let in", "channel"),
+    "penstock_listeners": gauge("Who listens to a part; kind: boundaries, firings or results", "kind", "part"),
+    "penstock_listener_values_dropped_total": counter(
+        "Values that listeners missed because they read too slowly", "kind", "part"
+    ),
+    "penstock_listeners_failed_total": counter("Observers that raised, and got no more", "kind", "part"),
     # firings
     "penstock_firings_total": counter(
         "Firings that ended; outcome: completed, failed or superseded (by a newer value, after it failed)",

@@ -39,10 +39,12 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
     Attributes:
         dropped: How many values gave way to newer ones because they were not read in time.
+        failed: Whether its observer raised, and gets no more.
     """
 
     def __init__(self, capacity: int, closed: Callable[["Subscription[T]"], None]) -> None:
         self.dropped: int = 0
+        self.failed: bool = False
         self._values: deque[T] = deque()
         self._capacity = capacity
         self._closed = closed
@@ -118,7 +120,11 @@ class Subscription(AsyncIterator[T], Generic[T]):
             self._reader = None
             self.close()
 
-        emitter = Emitter(self._values, take, complete, failed=detach, is_open=lambda: self._open)
+        def fail() -> None:
+            self.failed = True
+            detach()
+
+        emitter = Emitter(self._values, take, complete, failed=fail, is_open=lambda: self._open)
         self._reader = emitter.wake
         emitter.wake()
         return detach
@@ -182,17 +188,27 @@ class Fanout(Generic[T]):
     Args:
         attach: Called with what takes the values when the first one listens; returns what is called when the last
             one has gone.
+
+    Attributes:
+        failed: How many observers raised, and got no more.
     """
 
     def __init__(self, attach: Callable[[Publish[T]], Detach]) -> None:
         self._attach = attach
         self._detach: Detach | None = None
         self._subscriptions: tuple[Subscription[T], ...] = ()
+        self._dropped = 0
+        self.failed: int = 0
 
     @property
     def listeners(self) -> int:
         """How many listen."""
         return len(self._subscriptions)
+
+    @property
+    def dropped(self) -> int:
+        """How many values listeners missed because they read too slowly, those that have gone among them."""
+        return self._dropped + sum(subscription.dropped for subscription in self._subscriptions)
 
     def subscribe(self, capacity: int = CAPACITY) -> Subscription[T]:
         """Listen from now on.
@@ -223,6 +239,8 @@ class Fanout(Generic[T]):
             subscription.publish(value)
 
     def _forget(self, subscription: Subscription[T]) -> None:
+        self._dropped += subscription.dropped
+        self.failed += subscription.failed
         self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
         if not self._subscriptions and self._detach is not None:
             detach, self._detach = self._detach, None

@@ -60,6 +60,8 @@ PRINTED = {
         "bar 1: 10 to 12",
         "bar 2: 19 to 20.5",
         "highs: [12.0, 20.5]",
+        "spreads: {'bars_reactor:1-1': 2.0, 'bars_reactor:1-2': 1.5}",
+        "firing bars_reactor:1-1 of Bar(low=10.0, high=12.0): ok",
         "trades: 7 bars: 2 dropped: 0",
     ],
 }
