@@ -152,7 +152,12 @@ class Commands:
         return FiringRefused(decider.name, "busy", "does not fire now: all its tasks are busy")
 
     def _shoot(self, slot: Slot) -> Firing:
-        if slot.flight is not None:  # a failed firing that waits to be tried again
-            self._decider.supersede(slot.flight)
+        failed = slot.flight
+        if failed is not None:  # it waits to be tried again
+            self._decider.supersede(failed)
 
-        return self._decider.fire(slot, manual=True)
+        firing = self._decider.fire(slot, manual=True)
+        if failed is not None and slot.waits and slot.flight is None:  # what waited behind it has its turn
+            self._decider.due.call(slot)
+
+        return firing

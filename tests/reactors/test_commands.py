@@ -175,6 +175,17 @@ async def test_a_firing_by_hand_leaves_what_waits_in_the_queue(store_url: str) -
     assert graph.inputs == [{"alpha": 1.0}, {"alpha": 1.0}, {"alpha": 2.0}]
 
 
+async def test_what_waits_behind_a_failed_firing_has_its_turn_after_one_by_hand(store_url: str) -> None:
+    graph = Graph()
+    graph.fail()
+    async with World(store_url, [Reactor("r", [alpha], strategy="sequential", on_error="retry")], [graph]) as world:
+        world.offer("alpha", 1.0, 2.0)
+        assert world.reactor.state().queued == 1
+        world.reactor.fire()
+
+        assert graph.inputs == [{"alpha": 1.0}, {"alpha": 1.0}, {"alpha": 2.0}]
+
+
 async def test_a_firing_by_hand_is_still_one_after_a_restart(store_url: str) -> None:
     graph = Graph(seconds=10.0)
     async with World(store_url, [Reactor("r", [alpha])], [graph]) as world:
