@@ -100,7 +100,18 @@ HISTORY = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (FOUNDATION, LEASES, HISTORY)
+COMMANDS = Migration(
+    version=4,
+    name="commands",
+    statements=(
+        "ALTER TABLE commands ADD COLUMN owner {integer}",
+        "ALTER TABLE commands ADD COLUMN expires_at {integer}",
+        "DROP INDEX commands_waiting",
+        "CREATE INDEX commands_open ON commands (id) WHERE answered_at IS NULL",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (FOUNDATION, LEASES, HISTORY, COMMANDS)
 
 
 def read_version(words: Mapping[str, str]) -> Generator[Step, Outcome, int | None]:

@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from penstock.runtime.errors import CommitUnknown, InvariantError, StoreTakenOver, StoreUnavailable, WriteConflict
+from penstock.runtime.store.command_kinds import ADD_COMMAND
 from penstock.runtime.store.engine import (
     BEGIN,
     COMMIT,
@@ -27,7 +28,6 @@ from penstock.runtime.store.postgres_errors import TROUBLE, translate
 from penstock.runtime.store.postgres_lease import NOW
 from penstock.runtime.store.postgres_statements import CHECKED, WHOLES, compile_kind, compile_whole
 from penstock.runtime.store.postgres_url import Options
-from penstock.runtime.store.run_kinds import ADD_COMMAND
 
 T = TypeVar("T")
 

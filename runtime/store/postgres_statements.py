@@ -26,12 +26,12 @@ from sqlalchemy.sql.expression import CTE, ClauseElement
 from sqlalchemy.sql.selectable import HasCTE
 
 from penstock.runtime.errors import InvariantError
-from penstock.runtime.store import domain_statements, run_statements, schema
+from penstock.runtime.store import command_statements, domain_statements, run_statements, schema
 from penstock.runtime.store.kinds import Kind, Role
 from penstock.runtime.store.queries import QUERIES
 from penstock.runtime.store.statements import ONE, TYPES, ZERO
 
-STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS}
+STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS, **command_statements.STATEMENTS}
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 #: How many of them are kept: a process has a few dozen kinds of commits.
 WHOLES = 100

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Table, and_, bindparam, literal_column, or_, select
+from sqlalchemy import Table, and_, bindparam, or_, select
 from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.store.run_kinds import RUN_COLUMNS
@@ -71,8 +71,8 @@ def newest_history() -> ClauseElement:
 ALL_OF_RUNS = [RUNS.c[name] for name in RUN_COLUMNS]
 #: Unfinished runs of a node, by the index runs_unfinished.
 OWNED = and_(RUNS.c.owner == bindparam("owner"), RUNS.c.finished_at.is_(None))
-#: By the index commands_waiting: costs nothing when nothing waits.
-WAITING = COMMANDS.c.status == literal_column("'waiting'")
+#: By the index commands_open: costs nothing when nothing waits.
+OPEN = COMMANDS.c.answered_at.is_(None)
 
 QUERIES: Mapping[str, ClauseElement] = {
     "domain": of_domain(DOMAINS, "epoch"),
@@ -95,6 +95,6 @@ QUERIES: Mapping[str, ClauseElement] = {
     "newest letters": newest_letters(),
     "letter": select(*DEAD_LETTERS.c).where(DEAD_LETTERS.c.id == bindparam("id")),
     "newest of a history": newest_history(),
-    "waiting commands": select(*COMMANDS.c).where(WAITING).order_by(COMMANDS.c.id),
+    "open commands": select(*COMMANDS.c).where(OPEN).order_by(COMMANDS.c.id),
     "command": select(*COMMANDS.c).where(COMMANDS.c.id == bindparam("id")),
 }

@@ -183,12 +183,17 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     #: Number in the store; 0 before it is stored.
     id: int = 0
     verb: str
-    #: What the verb is about: a run's name, a reactor, a schedule.
+    #: What the verb is about: a dead letter, a reactor.
     target: str
     #: JSON text.
     arguments: str = "{}"
+    #: ``waiting``, ``taken``; and at the end ``done``, ``failed``, ``expired`` or ``withdrawn``.
     status: str = "waiting"
     #: JSON text.
     answer: str | None = None
     created_at: datetime
     answered_at: datetime | None = None
+    #: The start that has taken it.
+    owner: int | None = None
+    #: When nobody waits for an answer any more: whoever has not taken it by then leaves it.
+    expires_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""The kinds of rows about runs, their tasks and events, and about commands."""
+"""The kinds of rows about runs, their tasks and events."""
 
 from operator import itemgetter
 
@@ -16,11 +16,6 @@ def run_lost(row: Values) -> StoreError:
     """Say that a run has another owner, or is over."""
     run_id, owner_or_epoch = int(str(row[0])), int(str(row[1]))
     return LeaseLost(f"run {run_name(run_id)}", owner_or_epoch)
-
-
-def answered(row: Values) -> StoreError:
-    """Say that a command was answered already."""
-    return LeaseLost(f"command {row[0]}", 0)
 
 
 # Closes the race of two creations with one key: the database decides which is first. Index: runs_key.
@@ -102,21 +97,3 @@ PUT_TASK = Kind(
 )
 
 APPEND_EVENTS = insert_kind("events", ("run_id", "seq", "at", "events"))
-
-ADD_COMMAND = insert_kind(
-    "commands",
-    ("verb", "target", "arguments", "status", "answer", "created_at", "answered_at"),
-    role=Role.NUMBERED,
-)
-
-# Closes the race of two owners that apply one command: the first answer counts. Index: primary key of commands.
-ANSWER_COMMAND = Kind(
-    name="answer command",
-    rank=5,
-    columns=("id", "status", "answer", "answered_at"),
-    role=Role.GUARD,
-    slot="command",
-    key=itemgetter(0),
-    ordered=True,
-    refusal=answered,
-)

@@ -1,4 +1,4 @@
-"""The statements about runs, their tasks and events, and about commands. See ``statements``."""
+"""The statements about runs, their tasks and events. See ``statements``."""
 
 from collections.abc import Mapping
 
@@ -72,17 +72,6 @@ def claim_runs(given: CTE) -> ClauseElement:
     )
 
 
-def answer_command(given: CTE) -> ClauseElement:
-    """Answer commands that wait."""
-    commands = schema.COMMANDS
-    changes = {name: given.c[name] for name in ("status", "answer", "answered_at")}
-    return (
-        update(commands)
-        .where(commands.c.id == given.c.id, commands.c.status == literal_column("'waiting'"))
-        .values(changes)
-    )
-
-
 STATEMENTS: Mapping[Kind, Build] = {
     run_kinds.INSERT_RUN: insert_run,
     run_kinds.KEY_HOLDERS: holders,
@@ -93,6 +82,4 @@ STATEMENTS: Mapping[Kind, Build] = {
     run_kinds.CLAIM_RUNS: claim_runs,
     run_kinds.PUT_TASK: lambda given: put(schema.TASKS, given),
     run_kinds.APPEND_EVENTS: lambda given: write(schema.EVENTS, given),
-    run_kinds.ADD_COMMAND: lambda given: write(schema.COMMANDS, given),
-    run_kinds.ANSWER_COMMAND: answer_command,
 }

@@ -159,6 +159,8 @@ EVENTS = Table(
     Column("events", Text, nullable=False),
 )
 
+#: What other processes want done. ``owner``: the start that has taken it; from then on it cannot be withdrawn.
+#: ``expires_at``: when nobody waits for an answer any more.
 COMMANDS = Table(
     "commands",
     METADATA,
@@ -170,7 +172,9 @@ COMMANDS = Table(
     Column("answer", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("answered_at", BigInteger),
-    Index("commands_waiting", "id", sqlite_where=text("status = 'waiting'")),
+    Column("owner", BigInteger),
+    Column("expires_at", BigInteger),
+    Index("commands_open", "id", sqlite_where=text("answered_at IS NULL")),
 )
 
 DEAD_LETTERS = Table(

@@ -16,6 +16,7 @@ from penstock.runtime.errors import ConfigError, StoreError, StoreReadOnly, Stor
 from penstock.runtime.store.engine import Engine, Program, Query, Report, answer
 from penstock.runtime.store.lock import FileLock
 from penstock.runtime.store.sqlite_driver import OLDEST, Driver, Options
+from penstock.runtime.store.sqlite_watch import FileWatch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -112,6 +113,7 @@ class SQLiteEngine(Engine):
         self.name: str = options.name
         self._options = options
         self._lock: FileLock | None = None
+        self._watch: FileWatch | None = None
         self._writer = DriverThread("penstock-writer", self._make_writer, self._end_writer)
         self._reader = DriverThread("penstock-reader", self._make_reader, Driver.close)
 
@@ -143,7 +145,16 @@ class SQLiteEngine(Engine):
 
     @override
     async def listen(self, heard: Callable[[], None]) -> asyncio.Future[None]:
-        """Never call back: nobody tells when a file has changed."""
+        """Call back soon after another process has written the file; what we write ourselves is not meant."""
+        version = await self._writer.do(Driver.foreign_version)
+
+        def compare(found: int | None, error: BaseException | None) -> None:
+            nonlocal version
+            if error is not None or (found is not None and found != version):
+                version = version if found is None else found
+                heard()
+
+        self._watch = FileWatch(self._options.path, lambda: self._writer.put(Driver.foreign_version, compare))
         return asyncio.get_running_loop().create_future()
 
     @override
@@ -152,6 +163,9 @@ class SQLiteEngine(Engine):
 
     @override
     async def close(self) -> None:
+        if self._watch is not None:
+            await self._watch.close()
+
         # the reader first: emptying the WAL needs all other connections gone
         await self._reader.close()
         await self._writer.close()

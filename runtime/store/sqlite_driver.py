@@ -26,7 +26,7 @@ from penstock.runtime.errors import (
     StoreUnavailable,
     WriteConflict,
 )
-from penstock.runtime.store import domain_statements, run_statements
+from penstock.runtime.store import command_statements, domain_statements, run_statements
 from penstock.runtime.store.engine import BEGIN, COMMIT, ROLLBACK, Execute, Outcome, Program, Query, Step, Whole
 from penstock.runtime.store.identity import Identity
 from penstock.runtime.store.kinds import Kind, Role, Values
@@ -37,7 +37,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 #: Of every kind.
-STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS}
+STATEMENTS = {**domain_statements.STATEMENTS, **run_statements.STATEMENTS, **command_statements.STATEMENTS}
 DIALECT = sqlite.dialect(paramstyle="qmark")
 NAMED = sqlite.dialect(paramstyle="named")
 #: SQLite's limit is 32,766 parameters a statement since 3.32.
@@ -307,6 +307,10 @@ class Driver:
     def set_patience(self, seconds: float) -> None:
         """Set how long a statement waits, in this thread, for the lock of another process."""
         self._connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
+    def foreign_version(self) -> int:
+        """Return a number that changes when another connection than this one has written."""
+        return cast("int", self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def checkpoint(self) -> None:
         """Bring what is in the WAL into the file, and empty the WAL."""

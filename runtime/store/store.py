@@ -33,6 +33,7 @@ from penstock.runtime.store.unit import Unit
 from penstock.runtime.store.writer import Done, Writer, WriterStatistics
 
 R = TypeVar("R")
+U = TypeVar("U", bound=Unit)
 
 #: Seconds before the first and at most before a further try to open a store behind a network.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
@@ -169,9 +170,9 @@ class Store:
         """Return an empty write unit."""
         return Unit(label, self.scheduler.clock)
 
-    def submit(self, unit: Unit, done: Done) -> None:
+    def submit(self, unit: U, done: Callable[[U, StoreError | None], None]) -> None:
         """Hand a unit to the writer. Never waits; ``done`` is called on the loop, later, with the unit's error."""
-        self._writer.submit(unit, done)
+        self._writer.submit(unit, cast("Done", done))
 
     async def commit(self, unit: Unit) -> None:
         """Store a unit; return when it is committed.
@@ -211,9 +212,9 @@ class Store:
     def listen(self, heard: Callable[[], None]) -> None:
         """Call back, on the loop, when another process has added a command, or may have.
 
-        A database behind a network tells. The word may get lost with the connection, so a call comes as well when that
-        is there again, and the first at once. A file tells nobody: on SQLite there is only that first call, and who
-        waits for commands looks for them from time to time.
+        The first call comes at once. A database behind a network tells; the word may get lost with the connection, so a
+        call comes as well when that is there again. A file tells nobody: it is looked at twice a second, and a call
+        comes when somebody else has written it.
         """
         self._listening = Listening(
             self._engine, heard, scheduler=self.scheduler, activity=self._activity, observer=self._observer

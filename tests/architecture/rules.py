@@ -74,6 +74,7 @@ MEASURES = READS_TIME | {
 #: Calls that, given a timeout, make a thread wait for real time.
 THREAD_WAITS = {"acquire", "get", "join", "result", "wait"}
 WAITS_IN_THREADS = READS_TIME | {
+    "runtime/store/sqlite_watch.py": "a file tells nobody that it was written: a thread looks at it from time to time",
     "runtime/store/writer.py": "stopping waits a bounded time for the writer thread",
 }
 

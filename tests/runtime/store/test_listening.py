@@ -1,17 +1,21 @@
 """Who waits for commands hears of them, also after the connection was lost."""
 
+import sqlite3
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from anyio.lowlevel import checkpoint
+from anyio.to_thread import run_sync
 
 from penstock.runtime.observe import Fact, StoreRetried
-from penstock.runtime.store import commands
+from penstock.runtime.store import commands, sqlite_driver, sqlite_watch
 from penstock.runtime.store.rows import CommandRow
 from penstock.runtime.store.store import Store
 from penstock.testing.clock import VirtualClock
-from tests.databases import postgres_only, rows
+from tests.databases import postgres_only, rows, sqlite_only
 from tests.runtime.store.conftest import OpenStore
 
 COMMAND = CommandRow(verb="cancel", target="r1", arguments="{}", created_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -50,14 +54,60 @@ async def test_listening_begins_with_a_call_for_what_came_before(store: Store) -
     await ear.until(1)
 
 
-@postgres_only
+@pytest.fixture(autouse=True)
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_watch, "TICK", 0.01)
+
+
 async def test_a_command_of_another_process_is_heard(store: Store, open_store: OpenStore) -> None:
     ear, visitor = Ear(), await open_store(serve=False)
     store.listen(ear)
     await ear.until(1)
     await add_command(visitor)
     await ear.until(2)
-    assert [command.verb for command in await commands.list_waiting(store)] == ["cancel"]
+    assert [command.verb for command in await commands.list_open(store)] == ["cancel"]
+
+
+@sqlite_only
+async def test_a_file_that_only_we_write_tells_nothing(store: Store, open_store: OpenStore) -> None:
+    ear, visitor = Ear(), await open_store(serve=False)
+    store.listen(ear)
+    await ear.until(1)
+    for _ in range(20):
+        await add_command(store)
+        await run_sync(time.sleep, 0.005)  # noqa: TID251 - the file is looked at in real time
+
+    assert ear.calls == 1
+    await add_command(visitor)
+    await ear.until(2)
+
+
+@sqlite_only
+async def test_a_file_is_watched_behind_a_link(url: str, tmp_path: Path, open_store: OpenStore) -> None:
+    link = tmp_path / "link.db"
+    (await open_store()).node  # noqa: B018 - the file is there
+    link.symlink_to(url.removeprefix("sqlite:///"))
+    ear, store, visitor = Ear(), await open_store(url=f"sqlite:///{link}", lock=False), await open_store(serve=False)
+    store.listen(ear)
+    await ear.until(1)
+    await add_command(visitor)
+    await ear.until(2)
+
+
+@sqlite_only
+async def test_a_file_that_cannot_be_asked_counts_as_written(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, visitor = Ear(), await open_store(serve=False)
+    store.listen(ear)
+    await ear.until(1)
+
+    def fail(_driver: object) -> int:
+        raise sqlite3.OperationalError("busy")
+
+    monkeypatch.setattr(sqlite_driver.Driver, "foreign_version", fail)
+    await add_command(visitor)
+    await ear.until(2)
 
 
 @postgres_only

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from penstock.runtime.errors import LeaseLost, RunNotFound, WriteConflict
-from penstock.runtime.store import commands, runs
+from penstock.runtime.store import runs
 from penstock.runtime.store.rows import (
-    CommandRow,
     EventsRow,
     RunRow,
     TaskRow,
@@ -188,27 +187,6 @@ async def test_runs_are_listed_newest_first_by_page_workflow_and_status(store: S
     assert await places(workflow="a", status="failed") == [2]
     assert await places(limit=2) == [4, 3]
     assert await places(limit=2, before=made[3].id) == [2, 1]
-
-
-async def test_a_command_is_answered_once(store: Store) -> None:
-    unit = store.unit("command")
-    commands.add_command(unit, CommandRow(verb="cancel", target="1-1", created_at=NOW))
-    await store.commit(unit)
-    [waiting] = await commands.list_waiting(store)
-    assert (waiting.id, waiting.verb, waiting.target, waiting.status) == (unit.results[0], "cancel", "1-1", "waiting")
-    for status, expected in [("done", None), ("refused", LeaseLost)]:
-        unit = store.unit("answer")
-        commands.answer_command(unit, waiting.id, status=status, answer='"ok"', answered_at=NOW)
-        if expected is None:
-            await store.commit(unit)
-        else:
-            with pytest.raises(expected):
-                await store.commit(unit)
-
-    found = await commands.load_command(store, waiting.id)
-    assert found is not None
-    assert (found.status, found.answer, found.answered_at) == ("done", '"ok"', NOW)
-    assert await commands.list_waiting(store) == []
 
 
 # -- names and times -------------------------------------------------------------------------------------------

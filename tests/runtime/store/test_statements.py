@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from sqlalchemy.dialects import postgresql
 
-from penstock.runtime.store import domain_kinds, run_kinds
+from penstock.runtime.store import command_kinds, domain_kinds, run_kinds
 from penstock.runtime.store.kinds import Kind
 from penstock.runtime.store.migrations import MIGRATIONS
 from penstock.runtime.store.queries import QUERIES
@@ -27,7 +27,8 @@ from penstock.runtime.store.sqlite_driver import (
 )
 from penstock.runtime.store.statements import given_table
 
-KINDS = [kind for kind in (vars(domain_kinds) | vars(run_kinds)).values() if isinstance(kind, Kind)]
+MODULES = (domain_kinds, run_kinds, command_kinds)
+KINDS = [kind for module in MODULES for kind in vars(module).values() if isinstance(kind, Kind)]
 #: A few rows, whatever happens: every row may be looked at.
 SMALL = {"domains"}
 
