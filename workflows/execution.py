@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from penstock.graphs.graph import ComputationGraph
 from penstock.runtime.calls import describe_type
 from penstock.runtime.errors import TaskFailed
 from penstock.runtime.executors import Executors
@@ -74,9 +75,17 @@ async def attempt(task: Task, text: str, threads: Threads, executors: Executors 
     """
     mine = asyncio.current_task()
     try:
-        context = await _body(task, Context.from_json(text), threads)
+        context = Context.from_json(text)
+        positional, named = values_for(task, context)
+        # awaited here and not further in: each coroutine on the way costs as much as the others together
+        if task.is_async:
+            result = await cast("asyncio.Future[object]", task.fn(*positional, **named))
+        else:
+            result = await _in_thread(task, threads, positional, named)
+
+        context = _accept(task, context, result)
         if task.invokes is not None:
-            await _invoke(task, context, executors)
+            await _invoke(task.invokes, context, executors)
 
         return _success(task, text, context)
     except BaseException as error:  # a task body is user code; even an exit is its end, not ours
@@ -100,16 +109,6 @@ def _runs(mine: "asyncio.Task[object] | None") -> bool:
         return asyncio.current_task() is mine
     except RuntimeError:
         return False
-
-
-async def _body(task: Task, context: Context, threads: Threads) -> Context:
-    positional, named = values_for(task, context)
-    if task.is_async:
-        result = await cast("asyncio.Future[object]", task.fn(*positional, **named))
-    else:
-        result = await _in_thread(task, threads, positional, named)
-
-    return _accept(task, context, result)
 
 
 async def _in_thread(task: Task, threads: Threads, positional: Sequence[object], named: Mapping[str, object]) -> object:
@@ -145,13 +144,11 @@ def _accept(task: Task, context: Context, result: object) -> Context:
     return context
 
 
-async def _invoke(task: Task, context: Context, executors: Executors | None) -> None:
-    """Traverse the graph with keys of the context; its terminals become keys."""
-    graph = task.invokes
-    if graph is not None:
-        inputs = {name: context[name] for name in graph.inputs if name in context}
-        result = await graph.traverse(inputs, executors)
-        context.update(result.outputs)
+async def _invoke(graph: ComputationGraph, context: Context, executors: Executors | None) -> None:
+    """Traverse a graph with keys of the context; its terminals become keys."""
+    inputs = {name: context[name] for name in graph.inputs if name in context}
+    result = await graph.traverse(inputs, executors)
+    context.update(result.outputs)
 
 
 def _success(task: Task, text: str, context: Context) -> Success:

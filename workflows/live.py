@@ -24,6 +24,8 @@ _SEEN = {
     TaskState.RAISED: TaskState.RUNNING,
     TaskState.PASSED_OVER: TaskState.WAITING,
 }
+#: As rows hold them: the drivers take a text as it is, and have to look what else could be one.
+COMPLETED, FAILED, SKIPPED = (state.value for state in (TaskState.COMPLETED, TaskState.FAILED, TaskState.SKIPPED))
 #: Decisions of one epoch; the number of a decision is unique and grows in all epochs together.
 DECISIONS = 2**32
 
@@ -61,18 +63,19 @@ class LiveRun:
         definition: Its workflow.
         created: The row it was created with, or taken over.
         number: Its id.
-        name: Its id as people write it.
         progress: Where its tasks stand.
         endings: By position: how the bodies ended that are not committed yet.
         rows: By position: the tasks that are committed, or known to run.
-        events: What happened since the last decision was written.
         begun: Whether its owner has taken it in hand.
         end: The row of the ended run, once that is committed.
         gone: Why this owner has nothing to do with the run any more.
-        waiters: Woken when the run has ended or gone.
+        started_at: When its first body started.
         recoveries: How often it was gone on with after a death of its process and got no further, as the store has it.
         uncounted: Whether it was taken over, and that it goes on is not counted yet.
         held_back: Tasks that start when that is counted.
+
+    There are thousands of these at a time: what a run may never need is made when it does, for the garbage collector
+    looks into every list and set that is there.
     """
 
     __slots__ = (
@@ -80,24 +83,24 @@ class LiveRun:
         "_contexts",
         "_decisions",
         "_deltas",
+        "_noted",
         "_outputs",
         "_unread",
+        "_waiters",
         "begun",
         "cause",
         "created",
         "definition",
         "end",
         "endings",
-        "events",
         "gone",
         "held_back",
-        "name",
         "number",
         "progress",
         "recoveries",
         "rows",
+        "started_at",
         "uncounted",
-        "waiters",
     )
 
     def __init__(self, definition: Definition, created: RunRow) -> None:
@@ -110,25 +113,26 @@ class LiveRun:
         self.definition: Definition = definition
         self.created: RunRow = created
         self.number: int = created.id
-        self.name: str = run_name(created.id)
         self.rows: dict[int, TaskRow] = {}
         self.endings: dict[int, Ending] = {}
-        self.events: list[Event] = []
         self.begun: bool = False
         self.end: RunRow | None = None
         self.gone: BaseException | None = None
         #: The error of the first task that failed in this process.
         self.cause: BaseException | None = None
-        self.waiters: list[asyncio.Future[None]] = []
+        self.started_at: datetime | None = created.started_at
         self.recoveries: int = created.recoveries
         self.uncounted: bool = False
-        self.held_back: list[int] = []
+        self.held_back: tuple[int, ...] = ()
         self._deltas: dict[int, Delta] = {}
         self._outputs: dict[int, str] = {}
         #: By position: how many dependents have not taken the context that a task left.
         self._unread: dict[int, int] = {}
         self._contexts: Contexts | None = None
-        self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+        self._conflicts: set[tuple[tuple[str, ...], tuple[str, ...]]] | None = None
+        #: What happened since the last decision was written.
+        self._noted: list[Event] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self._decisions = created.epoch * DECISIONS
         self.progress: Progress = Progress(plan, self._take_over(created)) if created.tasks else Progress(plan)
 
@@ -142,7 +146,14 @@ class LiveRun:
                 committed[task] = TaskState(row.status)
                 self._deltas[task] = delta_from_text(row.delta)
 
+        started = [row.started_at for row in created.tasks if row.started_at is not None]
+        self.started_at = min(started, default=self.started_at)
         return committed
+
+    @property
+    def name(self) -> str:
+        """Its id as people write it."""
+        return run_name(self.number)
 
     @property
     def workflow(self) -> str:
@@ -195,13 +206,14 @@ class LiveRun:
     def _told(self, merged: Merged, for_task: str | None, now: datetime) -> str:
         """Tell each conflict once a run, not at each task that comes after it; return the context as JSON text."""
         names = self.definition.plan.names
+        if merged.conflicts and self._conflicts is None:
+            self._conflicts = set()
+
         for conflict in merged.conflicts:
             tasks = tuple(names[task] for task in conflict.tasks)
-            if (conflict.path, tasks) not in self._conflicts:
+            if self._conflicts is not None and (conflict.path, tasks) not in self._conflicts:
                 self._conflicts.add((conflict.path, tasks))
-                self.events.append(
-                    Event(event="context_conflict", at=now, task=for_task, path=conflict.path, tasks=tasks)
-                )
+                self._note(Event(event="context_conflict", at=now, task=for_task, path=conflict.path, tasks=tasks))
 
         return to_text(merged.values)
 
@@ -223,7 +235,11 @@ class LiveRun:
 
     def committed(self, commit: Commit) -> int:
         """Note that outcomes are stored; return how many bodies had run for them."""
-        return sum(self.endings.pop(task, None) is not None for task in commit.tasks)
+        before = len(self.endings)
+        for task in commit.tasks:
+            self.endings.pop(task, None)
+
+        return before - len(self.endings)
 
     def refuse(self, tasks: Sequence[int], reason: str) -> bool:
         """Make failures of the outcomes that cannot be stored; return whether there was one."""
@@ -252,17 +268,26 @@ class LiveRun:
     def note(self, event: Kind, at: datetime, task: int | None = None, reason: str | None = None) -> None:
         """Add an event to the next decision."""
         name = None if task is None else self.definition.plan.names[task]
-        self.events.append(Event(event=event, at=at, task=name, reason=reason))
+        self._note(Event(event=event, at=at, task=name, reason=reason))
+
+    def _note(self, event: Event) -> None:
+        self._noted = self._noted or []
+        self._noted.append(event)
+
+    def take_noted(self) -> list[Event]:
+        """Return what was noted for the next decision, which is being written."""
+        noted, self._noted = self._noted, None
+        return noted or []
 
     def finish(self, row: RunRow) -> None:
         """End the run, and wake whoever waits for that."""
         self.end = row
-        self.wake()
+        self._wake()
 
     def go(self, reason: BaseException) -> None:
         """Give the run up, and wake whoever waits for its end."""
         self.gone = reason
-        self.wake()
+        self._wake()
 
     async def until_end(self) -> None:
         """Return when the run has ended.
@@ -273,19 +298,19 @@ class LiveRun:
         """
         if self.end is None and self.gone is None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.waiters.append(waiter)
+            self._waiters = self._waiters or []
+            self._waiters.append(waiter)
             await waiter
 
         if self.gone is not None:
             raise self.gone
 
-    def wake(self) -> None:
-        """Wake the waiters."""
-        for waiter in self.waiters:
+    def _wake(self) -> None:
+        for waiter in self._waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
-        self.waiters.clear()
+        self._waiters = None
 
     # -- rows ----------------------------------------------------------------------------------------------
 
@@ -294,17 +319,20 @@ class LiveRun:
         name, ending = self.definition.plan.names[task], self.endings.get(task)
         if ending is None:
             reason = skip_reason(self.progress, task)
-            return TaskRow(
-                run_id=self.number, task=name, status=TaskState.SKIPPED, attempts=0, error=reason, finished_at=now
-            )
+            return TaskRow(run_id=self.number, task=name, status=SKIPPED, attempts=0, error=reason, finished_at=now)
 
-        outcome = ending.outcome
+        outcome, delta, error = ending.outcome, None, None
+        if isinstance(outcome, Success):
+            delta = delta_to_text(outcome.delta)
+        else:
+            error = outcome.text
+
         return TaskRow(
             run_id=self.number,
             task=name,
-            status=TaskState.COMPLETED if isinstance(outcome, Success) else TaskState.FAILED,
-            delta=delta_to_text(outcome.delta) if isinstance(outcome, Success) else None,
-            error=outcome.text if isinstance(outcome, Failure) else None,
+            status=COMPLETED if error is None else FAILED,
+            delta=delta,
+            error=error,
             started_at=ending.started_at,
             finished_at=ending.finished_at,
         )

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from penstock.runtime.clock import Clock
 from penstock.runtime.errors import AppError, LeaseLost, StoreError, WriteConflict
@@ -39,12 +40,18 @@ from penstock.workflows.planner import (
 from penstock.workflows.recovery import MAX_RECOVERIES
 from penstock.workflows.slots import Execution, Slots
 from penstock.workflows.tally import Tally
+from penstock.workflows.units import Creation, RunUnit, Step
 from penstock.workflows.writing import write_decision, write_release, write_started
 
 #: Seconds that cancelled tasks get to clean up, and then the store to let their runs go.
 GRACE = 1.0
 #: Runs that are remembered although nobody knows whether the store has them: a bound for a store that fails for hours.
 MOST_DOUBTFUL = 100_000
+
+
+U = TypeVar("U", bound=Unit)
+#: The same for every run.
+BEGAN = Began()
 
 
 class Owner:
@@ -77,11 +84,12 @@ class Owner:
             scheduler=scheduler,
             threads=threads,
             executors=executors,
-            tasks=Tasks(on_error),
+            tasks=Tasks(),
             started=self._body_started,
             ended=self._body_ended,
             count=self._count,
             long=self._note_long,
+            on_error=on_error,
         )
         #: Runs that have their last chance; one of them is in hand at a time, so that no other is given up for it.
         self._suspects: deque[LiveRun] = deque()
@@ -100,30 +108,32 @@ class Owner:
         """Whether no task starts any more."""
         return self.slots.closed
 
-    async def create(self, live: LiveRun) -> int:
-        """Commit the creation of a run and take it in hand; return the id of the run that has its key.
+    def create(self, live: LiveRun) -> "asyncio.Future[int]":
+        """Commit the creation of a run and take it in hand.
 
-        Raises:
-            StoreError: It could not be committed.
+        Returns:
+            What is done when it is committed, with the id of the run that has its key, or the store's error.
         """
-        unit = self._store.unit("run.create")
-        self.insert(unit, live)
         created: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._submit(unit, partial(self._created, live, created))
-        return await created
+        unit = Creation("run.create", self._clock, live, created)
+        self.insert(unit, live)
+        self._submit(unit, self._created)
+        return created
 
-    def _created(self, live: LiveRun, created: "asyncio.Future[int]", unit: Unit, error: StoreError | None) -> None:
+    def _created(self, unit: Creation, error: StoreError | None) -> None:
         self.uncommitted -= 1
         # here and not where the caller waits: it may have been cancelled, and the run is durable all the same
+        live, told = unit.live, unit.told
         if error is None:
-            self.adopt_new(unit, [live])
+            self.adopt_new(unit, (live,))
         elif isinstance(error, WriteConflict):
             self._doubtful.pop(live.number, None)  # this one is certain
 
-        if error is not None and not created.done():
-            created.set_exception(error)
-        elif not created.done():
-            created.set_result(unit.existing.get(live.number, live.number))
+        if not told.done():
+            if error is None:
+                told.set_result(unit.existing.get(live.number, live.number))
+            else:
+                told.set_exception(error)
 
         self._look_for_rest()
 
@@ -132,40 +142,47 @@ class Owner:
         insert_run(unit, live.created)
         if live.created.key is not None:
             self._doubtful[live.number] = live
-
-        if len(self._doubtful) > MOST_DOUBTFUL:
-            del self._doubtful[next(iter(self._doubtful))]
+            if len(self._doubtful) > MOST_DOUBTFUL:
+                del self._doubtful[next(iter(self._doubtful))]
 
     def adopt_new(self, unit: Unit, created: Sequence[LiveRun]) -> None:
         """Take the runs in hand that a committed unit has really created, or that one before it had created."""
-        for live in created:
-            self._doubtful.pop(live.number, None)
+        if self._doubtful:
+            for live in created:
+                self._doubtful.pop(live.number, None)
 
+        for live in self._really_created(unit, created) if unit.existing else created:
+            # whoever came with the same key while this unit was not told yet has taken the run in hand already
+            if live.created.owner is not None and not live.begun:
+                self._tally.started(live)
+                self._begin(live)
+
+        self.slots.fill()
+
+    def _really_created(self, unit: Unit, created: Sequence[LiveRun]) -> list[LiveRun]:
+        """Leave out the runs whose key is taken, but not who has taken it when that is one of which nobody was told."""
         inserted = [live for live in created if live.number not in unit.existing]
         holders = dict.fromkeys(unit.existing.values())
-        earlier = [self._doubtful.pop(number) for number in holders if number in self._doubtful]
-        # whoever came with the same key while this unit was not told yet has taken the run in hand already
-        new = [live for live in (*inserted, *earlier) if live.created.owner is not None and not live.begun]
-        for live in new:
-            self._tally.started(live)
-
-        self.adopt(new)
+        return inserted + [self._doubtful.pop(number) for number in holders if number in self._doubtful]
 
     def adopt(self, runs: Sequence[LiveRun]) -> None:
-        """Begin, or go on with, runs that are this owner's now."""
+        """Go on with runs that were taken over."""
         for live in runs:
-            # a run can be seen unfinished in the store just before its creation is acknowledged here
-            if self.live.setdefault(live.number, live) is not live or live.begun:
-                continue
-
-            live.begun = True
-            if live.recoveries >= MAX_RECOVERIES - 1:
-                self._suspects.append(live)
-            else:
-                self._carry_out(live, decide(live.progress, Began()))
+            self._begin(live)
 
         self._next_suspect()
         self.slots.fill()
+
+    def _begin(self, live: LiveRun) -> None:
+        # a run can be seen unfinished in the store just before its creation is acknowledged here
+        if self.live.setdefault(live.number, live) is not live or live.begun:
+            return
+
+        live.begun = True
+        if live.recoveries >= MAX_RECOVERIES - 1:
+            self._suspects.append(live)
+        else:
+            self._carry_out(live, decide(live.progress, BEGAN))
 
     # -- runs that the process may die of ------------------------------------------------------------------
 
@@ -175,7 +192,7 @@ class Owner:
             live = self._suspects.popleft()
             if live.gone is None:
                 self._suspect = live
-                self._carry_out(live, decide(live.progress, Began()))
+                self._carry_out(live, decide(live.progress, BEGAN))
 
     def _is_harmless(self, live: LiveRun) -> None:
         if self._suspect is live:
@@ -184,15 +201,16 @@ class Owner:
 
     def _count(self, live: LiveRun, task: int) -> None:
         """Commit that a run is gone on with, before a body of it starts."""
-        live.held_back.append(task)
+        live.held_back = (*live.held_back, task)
         if len(live.held_back) == 1:
-            unit = self._store.unit("run.recover")
+            unit = RunUnit("run.recover", self._clock, live)
             count_recoveries(unit, live.number, live.created.epoch, live.recoveries + 1)
-            self._submit(unit, partial(self._counted, live))
+            self._submit(unit, self._counted)
 
-    def _counted(self, live: LiveRun, _unit: Unit, error: StoreError | None) -> None:
+    def _counted(self, unit: RunUnit, error: StoreError | None) -> None:
         self.uncommitted -= 1
-        tasks, live.held_back = live.held_back, []
+        live = unit.live
+        tasks, live.held_back = live.held_back, ()
         if error is None:
             live.uncounted = False
             live.recoveries += 1
@@ -215,14 +233,14 @@ class Owner:
                 self.slots.put(live, decision.task)
 
     def _commit(self, live: LiveRun, commit: Commit) -> None:
-        unit = self._store.unit("run.step" if commit.end is None else "run.finish")
+        unit = Step("run.step" if commit.end is None else "run.finish", self._clock, live, commit)
         try:
-            end = write_decision(unit, live, commit, self._clock.now())
-        # the output cannot be brought together: a run that would never end would hold its slots for ever
+            unit.end = write_decision(unit, live, commit, self._clock.now())
+        # the output cannot be brought together: a run that would never end would count as running for ever
         except Exception as error:  # noqa: BLE001
             self._give_up(live, commit, error)
         else:
-            self._submit(unit, partial(self._committed, live, commit, end))
+            self._submit(unit, self._committed)
 
     def _give_up(self, live: LiveRun, commit: Commit, error: Exception) -> None:
         """Fail the tasks whose outcome cannot be stored, so that this is stored; let the run go if that was tried."""
@@ -230,21 +248,20 @@ class Owner:
         if live.refuse(commit.tasks, reason):
             self._carry_out(live, decide(live.progress, Refused(commit.tasks)))
         else:
-            self.slots.give_back(live.committed(commit))
+            self.slots.unstored -= live.committed(commit)
             self._let_go(live, error)
 
-    def _committed(
-        self, live: LiveRun, commit: Commit, end: RunRow | None, _unit: Unit, error: StoreError | None
-    ) -> None:
+    def _committed(self, unit: Step, error: StoreError | None) -> None:
         self.uncommitted -= 1
+        live, commit = unit.live, unit.commit
         if isinstance(error, WriteConflict) and live.gone is None:
             self._give_up(live, commit, error)
         else:
-            self.slots.give_back(live.committed(commit))
+            self.slots.unstored -= live.committed(commit)
             if error is not None:
                 self._let_go(live, error)
             elif live.gone is None:
-                self._go_on(live, commit, end)
+                self._go_on(live, commit, unit.end)
 
         self.slots.fill()
         self._look_for_rest()
@@ -256,25 +273,27 @@ class Owner:
         live.recoveries = 0
         self._carry_out(live, decide(live.progress, Committed(commit.tasks)))
         if end is not None:
-            self._finish(live, end)
+            self.live.pop(live.number, None)
+            self._tally.finished(end)
+            live.finish(end)
 
         self._is_harmless(live)
 
-    def _submit(self, unit: Unit, done: Callable[[Unit, StoreError | None], None]) -> None:
+    def _submit(self, unit: U, done: Callable[[U, StoreError | None], None]) -> None:
         self.uncommitted += 1
         self._store.submit(unit, done)
 
     def _body_started(self, execution: Execution) -> None:
-        self._carry_out(execution.live, decide(execution.live.progress, Started(execution.task)))
+        live = execution.live
+        live.started_at = live.started_at or execution.started_at
+        self._carry_out(live, decide(live.progress, Started(execution.task)))
 
     def _body_ended(self, execution: Execution, outcome: Outcome | None) -> None:
         live, task = execution.live, execution.task
-        if live.gone is not None:
-            self.slots.give_back()
-        elif outcome is None:
-            self.slots.give_back()
+        if live.gone is None and outcome is None:
             self._carry_out(live, decide(live.progress, Interrupted(task)))
-        else:
+        elif live.gone is None and outcome is not None:
+            self.slots.unstored += 1
             live.ended(task, Ending(outcome, execution.started_at, self._clock.now()))
             self._carry_out(live, decide(live.progress, Ended(task, isinstance(outcome, Failure))))
 
@@ -288,22 +307,16 @@ class Owner:
             by_run.setdefault(execution.live, []).append(execution)
 
         for live, running in by_run.items():
-            unit = self._store.unit("run.started")
+            unit = RunUnit("run.started", self._clock, live)
             write_started(unit, live, [(execution.task, execution.started_at) for execution in running])
-            self.uncommitted += 1
-            self._store.submit(unit, partial(self._noted, live))
+            self._submit(unit, self._noted)
 
-    def _noted(self, live: LiveRun, _unit: Unit, error: StoreError | None) -> None:
+    def _noted(self, unit: RunUnit, error: StoreError | None) -> None:
         self.uncommitted -= 1
         if error is not None:
-            self._let_go(live, error)
+            self._let_go(unit.live, error)
 
         self._look_for_rest()
-
-    def _finish(self, live: LiveRun, end: RunRow) -> None:
-        self.live.pop(live.number, None)
-        self._tally.finished(end)
-        live.finish(end)
 
     def _let_go(self, live: LiveRun, reason: BaseException) -> None:
         """Forget a run that another owner has, or that the store cannot keep; touch nothing."""
@@ -313,7 +326,7 @@ class Owner:
             live.go(reason)
             self.slots.cancel(live)
             if live.progress.held is not None:  # no unit will come back for these
-                self.slots.give_back(live.committed(Commit(live.progress.held)))
+                self.slots.unstored -= live.committed(Commit(live.progress.held))
 
             self._is_harmless(live)
 
@@ -351,10 +364,10 @@ class Owner:
         return bool(self.slots.running or self.uncommitted)
 
     def _look_for_rest(self) -> None:
-        if not self._busy:
+        if self._at_rest and not self._busy:
             _wake_all(self._at_rest)
 
-        if not self.live:
+        if self._without_runs and not self.live:
             _wake_all(self._without_runs)
 
     async def _release(self) -> None:

@@ -1,6 +1,7 @@
 """The plan of a workflow: its tasks in declared topological order, and who waits for whom. Pure."""
 
 import heapq
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.workflows.task import Task
@@ -13,6 +14,7 @@ class Plan:
         tasks: In declared topological order: as declared, unless a dependency demands otherwise.
         names: Their names.
         position: The position of each task, by name.
+        size: How many tasks there are.
         needs: By position, how many tasks it waits for.
         dependencies: By position, what the task waits for, in declared order of the dependencies.
         dependents: By position, what waits for the task, in order.
@@ -29,7 +31,8 @@ class Plan:
         self.dependencies: tuple[tuple[int, ...], ...] = tuple(
             tuple(self.position[name] for name in task.dependencies) for task in self.tasks
         )
-        self.needs: tuple[int, ...] = tuple(map(len, self.dependencies))
+        self.size: int = len(self.tasks)
+        self.needs: array[int] = array("l", map(len, self.dependencies))
         dependents: list[list[int]] = [[] for _ in order]
         for at, needs in enumerate(self.dependencies):
             for need in needs:

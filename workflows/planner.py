@@ -9,7 +9,9 @@ The rules:
   unit is held back while others are on their way. A lone task thus costs one unit, and no run ends without its tasks.
 """
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import msgspec
 
@@ -106,13 +108,14 @@ class Progress:
     def __init__(self, plan: Plan, committed: Mapping[int, TaskState] | None = None) -> None:
         """Start a run, or take over one of which some tasks are committed."""
         self.plan: Plan = plan
-        self.states: list[TaskState] = [TaskState.WAITING] * len(plan.tasks)
+        self.states: list[TaskState] = [TaskState.WAITING] * plan.size
+        # Arrays: there are thousands of runs in memory, and the garbage collector looks into each of their lists.
         #: By position: how many of the tasks it depends on have not ended; are not committed.
-        self.undecided: list[int] = list(plan.needs)
-        self.uncommitted: list[int] = list(plan.needs)
-        #: By position: something that it depends on failed or was skipped.
-        self.barred: list[bool] = [False] * len(plan.tasks)
-        self.unended: int = len(plan.tasks)
+        self.undecided: array[int] = plan.needs[:]
+        self.uncommitted: array[int] = plan.needs[:]
+        #: By position, as 0 and 1: something that it depends on failed or was skipped.
+        self.barred: bytearray = bytearray(plan.size)
+        self.unended: int = plan.size
         self.in_flight: int = 0
         self.held: tuple[int, ...] | None = None
         self.failed: bool = False
@@ -136,20 +139,7 @@ def decide(progress: Progress, event: Event) -> list[Decision]:
     Raises:
         InvariantError: The event cannot happen in this state.
     """
-    if isinstance(event, Ended):
-        return _ended(progress, event)
-
-    if isinstance(event, Committed):
-        return _committed(progress, event.tasks)
-
-    if isinstance(event, Refused):
-        return _refused(progress, event.tasks)
-
-    if isinstance(event, Began):
-        return _began(progress)
-
-    _step(progress, event.task, TaskStep.START if isinstance(event, Started) else TaskStep.INTERRUPT)
-    return []
+    return _DECIDERS[type(event)](progress, event)
 
 
 def _step(progress: Progress, task: int, step: TaskStep) -> TaskState:
@@ -161,7 +151,7 @@ def _step(progress: Progress, task: int, step: TaskStep) -> TaskState:
     return state
 
 
-def _began(progress: Progress) -> list[Decision]:
+def _began(progress: Progress, _event: Began) -> list[Decision]:
     """Start the roots; of a run that was taken over, look at every task, for nothing of it is under way."""
     if progress.unended == len(progress.states):
         return _start(progress, progress.plan.root_positions)
@@ -174,10 +164,21 @@ def _began(progress: Progress) -> list[Decision]:
     return [*decisions, *_start(progress, ready)]
 
 
+def _started(progress: Progress, event: Started) -> list[Decision]:
+    _step(progress, event.task, TaskStep.START)
+    return []
+
+
+def _interrupted(progress: Progress, event: Interrupted) -> list[Decision]:
+    _step(progress, event.task, TaskStep.INTERRUPT)
+    return []
+
+
 def _ended(progress: Progress, event: Ended) -> list[Decision]:
     _step(progress, event.task, TaskStep.RAISE if event.failed else TaskStep.RETURN)
     progress.failed |= event.failed
-    return _commit(progress, (event.task, *_pass_over(progress, _settle(progress, event.task))))
+    hopeless = _settle(progress, event.task)
+    return _commit(progress, (event.task, *_pass_over(progress, hopeless)) if hopeless else (event.task,))
 
 
 def _settle(progress: Progress, task: int) -> list[int]:
@@ -221,10 +222,10 @@ def _commit(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
     return [Commit(tasks, progress.end)]
 
 
-def _committed(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
-    progress.in_flight -= len(tasks)
+def _committed(progress: Progress, event: Committed) -> list[Decision]:
+    progress.in_flight -= len(event.tasks)
     ready: list[int] = []
-    for task in tasks:
+    for task in event.tasks:
         _step(progress, task, TaskStep.COMMIT)
         for dependent in progress.plan.dependents[task]:
             progress.uncommitted[dependent] -= 1
@@ -238,8 +239,9 @@ def _committed(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
     return _start(progress, ready)
 
 
-def _refused(progress: Progress, tasks: tuple[int, ...]) -> list[Decision]:
+def _refused(progress: Progress, event: Refused) -> list[Decision]:
     """Fail what returned, and hold nothing back that waited for it."""
+    tasks = event.tasks
     hopeless: list[int] = []
     for task in tasks:
         if progress.states[task] is TaskState.RETURNED:
@@ -271,6 +273,20 @@ def _start(progress: Progress, tasks: Iterable[int]) -> list[Decision]:
         decisions.append(Start(task))
 
     return decisions
+
+
+_Decider = Callable[[Progress, Event], list[Decision]]
+_DECIDERS = cast(
+    "dict[type[Event], _Decider]",
+    {
+        Began: _began,
+        Started: _started,
+        Ended: _ended,
+        Interrupted: _interrupted,
+        Committed: _committed,
+        Refused: _refused,
+    },
+)
 
 
 def skip_reason(progress: Progress, task: int) -> str:

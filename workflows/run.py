@@ -43,6 +43,8 @@ class Run:
     ``await run.refresh()`` reads it anew.
     """
 
+    __slots__ = ("_keeper", "_live", "_parked", "_stored")
+
     def __init__(self, keeper: Keeper, row: RunRow, *, live: LiveRun | None = None, parked: str | None = None) -> None:
         self._keeper = keeper
         self._stored = row
@@ -127,7 +129,8 @@ class Run:
     @property
     def started_at(self) -> datetime | None:
         """When its first task started, as far as that is known."""
-        return min((task.started_at for task in self.tasks.values() if task.started_at), default=None)
+        started_at = self._row.started_at if self._live is None else self._live.started_at
+        return started_at or min((task.started_at for task in self.tasks.values() if task.started_at), default=None)
 
     @property
     def finished_at(self) -> datetime | None:

@@ -1,7 +1,7 @@
 """Which tasks run: a bounded number at once, the others in the order in which they became ready.
 
-A slot is taken when a body starts and given back when its outcome is committed, so that what has ended but is not
-stored is bounded as well.
+A slot is taken when a body starts and free when the body has ended. What has ended is not stored yet: so many outcomes
+may be on their way into the store that its writer has a full group to commit while the next bodies run, and no more.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from penstock.workflows.task import Task
 
 #: Seconds after which a running task is written down as running.
 LONG = 1.0
+#: For each slot, how many outcomes may be on their way into the store. When that hangs, no more bodies start; and when
+#: the process dies, no more of them run a second time.
+UNSTORED = 8
 
 
 class Execution:
@@ -57,9 +60,13 @@ class Slots:
     Args:
         limit: How many at once.
         started: Told before a body starts.
-        ended: Told how a body ended; ``None`` when it was interrupted. The slot stays taken until ``give_back``.
+        ended: Told how a body ended; ``None`` when it was interrupted.
         count: Told of a task that has a slot, whose run was taken over: ``start`` starts it when that is counted.
         long: Told the bodies that have been running for a while, once each.
+        on_error: Told mistakes of ours.
+
+    Attributes:
+        unstored: How many outcomes are on their way into the store; counted by who writes them.
     """
 
     def __init__(
@@ -74,14 +81,18 @@ class Slots:
         ended: Callable[[Execution, Outcome | None], None],
         count: Callable[[LiveRun, int], None],
         long: Callable[[list[Execution]], None],
+        on_error: Callable[[BaseException], None],
     ) -> None:
-        self.limit = limit
+        self.limit: int = limit
         self.closed: bool = False
+        self.unstored: int = 0
+        self._most_unstored = limit * UNSTORED
         self._scheduler = scheduler
         self._clock = scheduler.clock
         self._threads, self._executors = threads, executors
         self._tasks = tasks
         self._started, self._ended, self._count, self._long = started, ended, count, long
+        self._on_error = on_error
         self._queue: deque[tuple[LiveRun, int]] = deque()
         self._running: set[Execution] = set()
         self._taken = 0
@@ -94,7 +105,7 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many slots are taken: by bodies, and by outcomes on their way into the store."""
+        """How many slots are taken: by bodies, and by tasks whose run is being counted before they start."""
         return self._taken
 
     @property
@@ -112,24 +123,26 @@ class Slots:
 
     def fill(self) -> None:
         """Start what may start."""
-        while self._queue and self._taken < self.limit and not self.closed:
-            live, task = self._queue.popleft()
+        queue = self._queue
+        while queue and self._taken < self.limit and self.unstored < self._most_unstored and not self.closed:
+            live, task = queue.popleft()
             if live.gone is None:
                 self._taken += 1
                 (self._count if live.uncounted else self.start)(live, task)
 
-        self._look_soon()
+        if self._watch is None and self._running:
+            self._watch = self._scheduler.after(LONG, self._look)
 
     def start(self, live: LiveRun, task: int) -> None:
         """Start the body of a task that has a slot."""
         if live.gone is not None or self.closed:
             self.give_back()
-        else:
-            self._start(Execution(live, task, self._clock.now(), self._clock.monotonic()))
+            return
 
-    def _look_soon(self) -> None:
-        if self._running and self._watch is None:
-            self._watch = self._scheduler.after(LONG, self._look)
+        execution = Execution(live, task, self._clock.now(), self._clock.monotonic())
+        self._running.add(execution)
+        self._started(execution)
+        execution.handle = self._tasks.start(self._carry_out(execution))
 
     def cancel(self, live: LiveRun | None = None) -> None:
         """Interrupt the bodies of a run, or all of them."""
@@ -148,34 +161,30 @@ class Slots:
             self._watch.cancel()
             self._watch = None
 
-    def _start(self, execution: Execution) -> None:
-        self._running.add(execution)
-        self._started(execution)
-        execution.handle = self._tasks.start(self._carry_out(execution))
-
     async def _carry_out(self, execution: Execution) -> None:
+        """Run a body; all in one coroutine, for each one more costs as much as the rest of what is done here."""
         execution.begun = True
+        live, outcome = execution.live, None
         try:
-            outcome = None if execution.interrupted else await self._attempt(execution)
+            if not execution.interrupted:
+                text = live.context_of(execution.task, execution.started_at)
+                outcome = await attempt(execution.definition, text, self._threads, self._executors)
         except asyncio.CancelledError as error:
             # when nothing is to be stopped, it was the body, or code beside us, that cancelled the asyncio task
             outcome = None if self.closed else Failure(cancelled(execution.definition, error))
+        # a damaged row, or a mistake of ours, fails its run: a slot that never came back would stop the others as well
+        except Exception as error:  # noqa: BLE001
+            outcome = Failure(error)
 
         if execution.interrupted and isinstance(outcome, Failure):
             outcome = None  # what a body raises because it is cancelled is no failure of its own
 
         self._running.discard(execution)
-        self._ended(execution, outcome)
-
-    async def _attempt(self, execution: Execution) -> Outcome:
-        live = execution.live
+        self._taken -= 1
         try:
-            text = live.context_of(execution.task, execution.started_at)
-        # a damaged row, or a mistake of ours, fails its run: a slot that never came back would stop the others as well
-        except Exception as error:  # noqa: BLE001
-            return Failure(error)
-
-        return await attempt(execution.definition, text, self._threads, self._executors)
+            self._ended(execution, outcome)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours, and nobody waits for this task
+            self._on_error(error)
 
     def _look(self) -> None:
         """Find what runs long; one timer for all bodies."""

@@ -42,8 +42,9 @@ class Tally:
         #: Nobody who listens: then no fact is made, for there are several to each run.
         self._observer = None if observer is silent else observer
         self._started = self._recovered = self._left = 0
-        self._runs = dict.fromkeys(RunState, 0)
-        self._tasks = dict.fromkeys(TaskState, 0)
+        # by text, as rows have it: making a state of it would cost more than counting
+        self._runs: dict[str, int] = dict.fromkeys(RunState, 0)
+        self._tasks: dict[str, int] = dict.fromkeys(TaskState, 0)
 
     def started(self, live: LiveRun) -> None:
         """A run was created."""
@@ -57,7 +58,7 @@ class Tally:
 
     def task(self, live: LiveRun, row: TaskRow) -> None:
         """A task was committed with its last status."""
-        self._tasks[TaskState(row.status)] += 1
+        self._tasks[row.status] += 1
         if self._observer is not None:
             self._observer(
                 TaskFinished(
@@ -72,7 +73,7 @@ class Tally:
 
     def finished(self, row: RunRow) -> None:
         """A run was committed with its last status."""
-        self._runs[RunState(row.status)] += 1
+        self._runs[row.status] += 1
         if self._observer is not None:
             seconds = _seconds(row.created_at, row.finished_at)
             self._observer(

@@ -27,8 +27,11 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def replaces(self, other: "Declaration") -> bool:
         """Tell whether this is the other one, declared again by a notebook cell or script that was run again."""
-        origins = {_origin(declaration.fn) for declaration in (self, other)}
-        return self.name == other.name and len(origins) == 1 and origins.pop()[0] == "__main__"
+        if self.name != other.name:
+            return False
+
+        origin = _origin(self.fn)
+        return origin == _origin(other.fn) and origin[0] == "__main__"
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -27,6 +27,9 @@ from penstock.workflows.states import RunState, run_state
 from penstock.workflows.tally import Tally, WorkerStatistics
 from penstock.workflows.workflow import Workflow
 
+#: As the rows of runs hold it.
+RUNNING = RunState.RUNNING.value
+
 
 class Worker:
     """Executes runs.
@@ -150,7 +153,7 @@ class Worker:
             workflow=definition.workflow.name,
             structure_version=definition.structure_version,
             code_version=definition.code_version,
-            status=RunState.RUNNING,
+            status=RUNNING,
             input=given,
             origin=origin,
             key=key,

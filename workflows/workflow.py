@@ -42,6 +42,8 @@ class Workflow:
         self.description = description
         self._declarations: list[Declaration] = []
         self._names: dict[TaskFunction, str] = {}
+        #: Names that were ever declared: only a task of one of these can take the place of another.
+        self._known: set[str] = set()
         self._problems: list[str] = [f"workflow: {problem}" for problem in [name_problem(name)] if problem]
         self._codec = self._input_codec()
         self._checked: Checked | None = None
@@ -131,11 +133,13 @@ class Workflow:
         self._checked = None
 
     def _insert(self, declaration: Declaration) -> None:
-        for at, other in enumerate(self._declarations):
-            if declaration.replaces(other):
-                self._declarations[at] = declaration
-                return
+        if declaration.name in self._known:
+            for at, other in enumerate(self._declarations):
+                if declaration.replaces(other):
+                    self._declarations[at] = declaration
+                    return
 
+        self._known.add(declaration.name)
         self._declarations.append(declaration)
 
     def __enter__(self) -> Self:

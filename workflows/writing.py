@@ -18,24 +18,33 @@ from penstock.workflows.live import DECISIONS, LiveRun
 from penstock.workflows.planner import Commit
 from penstock.workflows.states import RunState, TaskState
 
+#: As the rows of runs hold them.
+COMPLETED, FAILED = RunState.COMPLETED.value, RunState.FAILED.value
+
 
 def write_decision(unit: Unit, live: LiveRun, commit: Commit, now: datetime) -> RunRow | None:
     """Put the outcomes of tasks, and the end of the run, into a unit; return the row of the ended run."""
     # first: when it cannot be made, nothing is changed
     output = live.output(now) if commit.end is RunState.COMPLETED else None
+    events = live.take_noted()
     for task in commit.tasks:
         row = live.task_row(task, now)
         live.rows[task] = row
         put_task(unit, row)
-        _note(live, task, row)
+        _tell(events, live, task, row)
 
-    end = None if commit.end is None else _end(unit, live, commit.end, output, now)
+    end = None
+    if commit.end is not None:
+        end = _end(unit, live, commit.end, output, now)
+        completed = commit.end is RunState.COMPLETED
+        events.append(Event(event="run_completed" if completed else "run_failed", at=now, reason=end.error))
+
     if live.recoveries:  # it gets further
         count_recoveries(unit, live.number, live.created.epoch, 0)
     elif end is None:
         fence_run(unit, live.number, live.created.epoch)
 
-    _flush(unit, live, now)
+    append_events(unit, live.number, live.next_decision(), now, events_to_text(events))
     return end
 
 
@@ -60,19 +69,20 @@ def write_started(unit: Unit, live: LiveRun, tasks: Sequence[tuple[int, datetime
 def write_quarantine(unit: Unit, row: RunRow) -> None:
     """Give a run up; the row says why and when."""
     now = row.finished_at or row.created_at
-    finish_run(unit, row.id, row.epoch, status=row.status, error=row.error, finished_at=now)
+    finish_run(unit, row.id, row.epoch, status=row.status, error=row.error, started_at=row.started_at, finished_at=now)
     event = Event(event="run_quarantined", at=now, reason=row.error)
     append_events(unit, row.id, row.epoch * DECISIONS, now, events_to_text([event]))
 
 
-def _note(live: LiveRun, task: int, row: TaskRow) -> None:
+def _tell(events: list[Event], live: LiveRun, task: int, row: TaskRow) -> None:
+    """Add what became of a task to the events of its decision."""
     ending = live.endings.get(task)
     if ending is None:
         at = row.finished_at or live.created.created_at
-        live.events.append(Event(event="task_skipped", at=at, task=row.task, reason=row.error))
+        events.append(Event(event="task_skipped", at=at, task=row.task, reason=row.error))
         return
 
-    live.events.append(Event(event="task_started", at=ending.started_at, task=row.task))
+    events.append(Event(event="task_started", at=ending.started_at, task=row.task))
     if isinstance(ending.outcome, Failure):
         event = Event(
             event="task_failed",
@@ -84,17 +94,28 @@ def _note(live: LiveRun, task: int, row: TaskRow) -> None:
     else:
         event = Event(event="task_completed", at=ending.finished_at, task=row.task)
 
-    live.events.append(event)
+    events.append(event)
 
 
 def _end(unit: Unit, live: LiveRun, state: RunState, output: str | None, now: datetime) -> RunRow:
     completed = state is RunState.COMPLETED
     error = None if completed else "; ".join(f"task {name!r}: {text}" for name, text in live.failures().items())
-    finish_run(unit, live.number, live.created.epoch, status=state, output=output, error=error, finished_at=now)
-    live.events.append(Event(event="run_completed" if completed else "run_failed", at=now, reason=error))
-    return msgspec.structs.replace(live.created, status=state, output=output, error=error, finished_at=now)
-
-
-def _flush(unit: Unit, live: LiveRun, now: datetime) -> None:
-    append_events(unit, live.number, live.next_decision(), now, events_to_text(live.events))
-    live.events.clear()
+    end = msgspec.structs.replace(
+        live.created,
+        status=COMPLETED if completed else FAILED,
+        output=output,
+        error=error,
+        started_at=live.started_at,
+        finished_at=now,
+    )
+    finish_run(
+        unit,
+        end.id,
+        end.epoch,
+        status=end.status,
+        output=output,
+        error=error,
+        started_at=end.started_at,
+        finished_at=now,
+    )
+    return end

@@ -1,7 +1,8 @@
 """The program of one commit: all units in one transaction; if that does not add up, each in a savepoint of its own."""
 
 from collections.abc import Callable, Generator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 
 from penstock.runtime.errors import CommitUnknown, LeaseLost, LetterNotFound, StoreError, WriteConflict
 from penstock.runtime.store.engine import (
@@ -21,7 +22,7 @@ from penstock.runtime.store.engine import (
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.kinds import Role, Values
 from penstock.runtime.store.run_kinds import KEY_HOLDERS, RUN_COLUMNS
-from penstock.runtime.store.unit import Unit
+from penstock.runtime.store.unit import NONE, Unit
 
 #: Called in the writer with ``<label>: before begin``, ``…: before commit`` and ``…: after commit``, once per label in
 #: the group. A StoreError that it raises fails the units of that label; one that is retryable, or an error of the
@@ -175,21 +176,25 @@ def together(units: Sequence[Unit]) -> Work:
     """
     for unit in units:
         # what a try before this one has answered was rolled back with it
-        unit.results.clear()
-        unit.existing.clear()
+        unit.results, unit.existing = (), NONE
 
     for kind, rows, owners in chain.from_iterable(waves(units)):
         outcome = yield Execute(kind, rows)
         if kind.role is Role.NUMBERED:
-            for owner, number in zip(owners, outcome.numbers, strict=True):
-                owner.results.append(number)
+            give_numbers(owners, outcome.numbers)
         elif kind.role is Role.RETURNS:
-            owners[0].results.extend(int(str(row[0])) for row in outcome.rows)
+            owners[0].results = [*owners[0].results, *(int(str(row[0])) for row in outcome.rows)]
         elif kind.role is Role.GUARD and outcome.count != len(rows):
             # which row it was is clear when there is one; of several units each is tried on its own
             raise kind.refusal(rows[0])
         elif kind.role is Role.UNLESS_TAKEN and outcome.count != len(rows):
             yield from find_holders(units, rows)
+
+
+def give_numbers(owners: Sequence[Unit], numbers: Sequence[int]) -> None:
+    """Tell each unit the numbers of its rows, which stand together."""
+    for unit, own in groupby(zip(owners, numbers, strict=True), key=itemgetter(0)):
+        unit.results = [*unit.results, *(number for _, number in own)]
 
 
 def find_holders(units: Sequence[Unit], rows: Sequence[Values]) -> Work:
@@ -200,4 +205,4 @@ def find_holders(units: Sequence[Unit], rows: Sequence[Values]) -> Work:
     for unit in units:
         for kind, row in unit.rows:
             if kind.role is Role.UNLESS_TAKEN and row[0] in holders:
-                unit.existing[int(str(row[0]))] = holders[int(str(row[0]))]
+                unit.existing = {**unit.existing, int(str(row[0])): holders[int(str(row[0]))]}

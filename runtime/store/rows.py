@@ -125,7 +125,7 @@ class LetterRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A task of a run, as far as it got."""
 
     run_id: int
@@ -139,7 +139,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
 
 
-class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+class RunRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run; ``tasks`` are filled where a query says so."""
 
     id: int

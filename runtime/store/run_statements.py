@@ -47,7 +47,7 @@ def owned(given: CTE) -> tuple[object, ...]:
 
 def finish_run(given: CTE) -> ClauseElement:
     """Give runs their last status."""
-    changes = {name: given.c[name] for name in ("status", "output", "error", "finished_at")}
+    changes = {name: given.c[name] for name in ("status", "output", "error", "started_at", "finished_at")}
     return update(schema.RUNS).where(*owned(given)).values(changes)  # type: ignore[arg-type]
 
 

@@ -74,10 +74,15 @@ def finish_run(
     status: str,
     output: str | None = None,
     error: str | None = None,
+    started_at: datetime | None = None,
     finished_at: datetime,
 ) -> None:
-    """Give a run its last status; its own fence: LeaseLost unless the run is unfinished and in this epoch."""
-    unit.add(FINISH_RUN, (run_id, epoch, status, output, error, to_micros(finished_at)))
+    """Give a run its last status; its own fence: LeaseLost unless the run is unfinished and in this epoch.
+
+    Args:
+        started_at: When its first task started; a run that is not over has no row to spare for that.
+    """
+    unit.add(FINISH_RUN, (run_id, epoch, status, output, error, maybe_micros(started_at), to_micros(finished_at)))
 
 
 def release_run(unit: Unit, run_id: int, epoch: int) -> None:

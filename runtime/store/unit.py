@@ -1,7 +1,12 @@
 """The write unit: what is stored whole or not at all."""
 
+from collections.abc import Mapping, Sequence
+
 from penstock.runtime.clock import Clock
 from penstock.runtime.store.kinds import Kind, Values
+
+#: What most units have as ``existing``: thousands of them wait at a time, so each makes what it needs.
+NONE: Mapping[int, int] = {}
 
 
 class Unit:
@@ -24,8 +29,8 @@ class Unit:
         self.label: str = label
         self.clock: Clock = clock
         self.rows: list[tuple[Kind, Values]] = []
-        self.results: list[int] = []
-        self.existing: dict[int, int] = {}
+        self.results: Sequence[int] = ()
+        self.existing: Mapping[int, int] = NONE
 
     def add(self, kind: Kind, row: Values) -> None:
         """Put a row into the unit; nothing is checked or written here."""

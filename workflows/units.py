@@ -1,0 +1,44 @@
+"""Write units about one run. Each carries what its answer needs: a closure beside every unit would cost more."""
+
+import asyncio
+
+from penstock.runtime.clock import Clock
+from penstock.runtime.store.rows import RunRow
+from penstock.runtime.store.unit import Unit
+from penstock.workflows.live import LiveRun
+from penstock.workflows.planner import Commit
+
+
+class RunUnit(Unit):
+    """What is written about a run beside its steps."""
+
+    __slots__ = ("live",)
+
+    def __init__(self, label: str, clock: Clock, live: LiveRun) -> None:
+        super().__init__(label, clock)
+        self.live: LiveRun = live
+
+
+class Creation(RunUnit):
+    """The creation of a run, for whose commit somebody waits."""
+
+    __slots__ = ("told",)
+
+    def __init__(self, label: str, clock: Clock, live: LiveRun, told: "asyncio.Future[int]") -> None:
+        super().__init__(label, clock, live)
+        self.told: asyncio.Future[int] = told
+
+
+class Step(RunUnit):
+    """What the planner decided to write.
+
+    Attributes:
+        end: The row of the run, when it has ended with this unit.
+    """
+
+    __slots__ = ("commit", "end")
+
+    def __init__(self, label: str, clock: Clock, live: LiveRun, commit: Commit) -> None:
+        super().__init__(label, clock, live)
+        self.commit: Commit = commit
+        self.end: RunRow | None = None
