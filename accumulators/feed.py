@@ -1,11 +1,12 @@
 """What a source sees of the app: the intake of one accumulator, for one run of the source."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from typing_extensions import ParamSpec
 
 from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.many import Accept, AcceptAll
 from penstock.accumulators.source import Position
 from penstock.runtime.foreign import error_text
 from penstock.runtime.scheduler import Scheduler
@@ -15,29 +16,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Accept(Protocol):
-    """How events are handed over."""
-
-    def __call__(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
-        """Process one event at once."""
-        ...
-
-
 class Feed:
     """An ``Intake``.
 
     Attributes:
         accept: The accumulator's own method: events go there without a step in between.
+        accept_all: The same for many.
         scheduler: The app's.
     """
 
-    __slots__ = ("_accumulator", "_threads", "accept", "scheduler")
+    __slots__ = ("_accumulator", "_threads", "accept", "accept_all", "scheduler")
 
     def __init__(self, accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
         self._accumulator = accumulator
         self._threads = threads
         self.scheduler: Scheduler = scheduler
         self.accept: Accept = accumulator.accept
+        self.accept_all: AcceptAll = accumulator.accept_all
 
     async def ready(self) -> None:
         """Wait until more can be taken."""

@@ -6,6 +6,7 @@ from penstock.accumulators.batch import BatchAccumulator
 from penstock.accumulators.batching import AwaitingBatch, BatchingAccumulator
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.state import StateAccumulator
+from penstock.accumulators.streaming import StreamingAccumulator
 from penstock.accumulators.window import WindowAccumulator
 
 
@@ -26,4 +27,7 @@ def live_class(definition: AnyAccumulator) -> type[LiveAccumulator]:
     if isinstance(definition, BatchAccumulator):
         return AwaitingBatch if waits else BatchingAccumulator
 
-    return AwaitingAccumulator if waits and definition.kind != "polling" else LiveAccumulator
+    if waits and definition.kind != "polling":
+        return AwaitingAccumulator
+
+    return LiveAccumulator if definition.source is None else StreamingAccumulator

@@ -6,7 +6,7 @@ state stays, the event becomes a dead letter, and the position moves on. Nothing
 another.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Protocol, cast
 
@@ -14,10 +14,12 @@ import msgspec
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.boundary import Boundary
+from penstock.accumulators.decoding import Convert
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.letter import Letter
+from penstock.accumulators.many import accept_each
 from penstock.accumulators.record import Bound, converter, raw_of
-from penstock.accumulators.source import Position, check_place
+from penstock.accumulators.source import Placed, Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import FoldState, StreamAccumulator
 from penstock.runtime.codec import Codec
@@ -338,6 +340,14 @@ class LiveAccumulator:
 
     #: Process one event that was pushed.
     admit = accept
+
+    def accept_all(self, events: Iterator[Placed], decode: Convert | None = None, partition: str = "") -> int:
+        """Process events of one partition until there is none left, or the intake is saturated; return how many.
+
+        Raises:
+            AppError: As ``accept``.
+        """
+        return accept_each(self.accept, events, decode, partition)
 
     def _emit(self, value: object) -> None:
         """Hand a value to the reactors."""

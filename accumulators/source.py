@@ -5,7 +5,7 @@ is given: hand over events with their positions, wait for room, tell whether it 
 thread. ``penstock.testing.contract`` tests that a source keeps its side.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
 from typing_extensions import ParamSpec
@@ -20,6 +20,20 @@ T = TypeVar("T")
 
 #: A place in a source or in one of its partitions: a Kafka offset, a line number, a cursor.
 Position = int | str
+
+
+class Placed(Protocol):
+    """An event of a batch that a source has read, with its place."""
+
+    @property
+    def value(self) -> object:
+        """The event."""
+        ...
+
+    @property
+    def offset(self) -> Position:
+        """Its position."""
+        ...
 
 
 class Intake(Protocol):
@@ -38,6 +52,21 @@ class Intake(Protocol):
 
         Returns:
             False when the intake is saturated: the event was taken, and the source awaits ``ready`` before the next.
+        """
+        ...
+
+    def accept_all(
+        self, events: Iterator[Placed], decode: Callable[[object], object] | None = None, partition: str = ""
+    ) -> int:
+        """Process events of one partition, as ``accept`` does, until there is none left or the intake is saturated.
+
+        Args:
+            events: What is left of a batch; give the same iterator again after ``ready``.
+            decode: Reads those that are bytes; what it cannot read is left to ``reader``.
+            partition: The part of the source that their positions count in.
+
+        Returns:
+            How many it has taken. While that is not 0, there may be more: the source awaits ``ready`` and calls again.
         """
         ...
 

@@ -6,7 +6,7 @@ never waits behind a read. Nothing here decides anything.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar, cast
 
@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError  # type: ignore[import-untyped]
 from typing_extensions import override
 
+from penstock.accumulators.kafka.batches import Records, by_batches, pieces
 from penstock.accumulators.kafka.places import Place
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Settings
@@ -35,19 +36,6 @@ TROUBLE: tuple[type[Exception], ...] = (KafkaError, OSError, asyncio.TimeoutErro
 
 #: Options of the consumer that both connections have.
 SHARED = ("client_id", "request_timeout_ms", "retry_backoff_ms", "connections_max_idle_ms")
-
-
-class Fetched(Protocol):
-    """A record as it was read."""
-
-    topic: str
-    partition: int
-    offset: int
-    #: Milliseconds since 1970; -1 for none.
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 class Found(Protocol):
@@ -69,7 +57,7 @@ class Consumer(Protocol):
     assign: Callable[[Collection[Place]], None]
     seek: Callable[[Place, int], None]
 
-    async def getmany(self, *, timeout_ms: int) -> Mapping[Place, Sequence[Fetched]]:
+    async def getmany(self, *, timeout_ms: int) -> Mapping[Place, Sequence[object]]:
         """Return what has come, by partition."""
         ...
 
@@ -127,7 +115,7 @@ class Client:
         for place in self._assigned:
             self._consumer.seek(place, offsets[place])
 
-    async def poll(self) -> Iterable[tuple[Place, Sequence[Fetched]]]:
+    async def poll(self) -> Mapping[Place, Sequence[Records]]:
         """Return what has come, by partition; wait a moment when there is nothing.
 
         Raises:
@@ -140,7 +128,7 @@ class Client:
         except TROUBLE as error:
             raise self._unavailable(error) from error
 
-        return found.items()
+        return {place: pieces(records) for place, records in found.items()}
 
     async def positions(self) -> Mapping[Place, int]:
         """Return the offset behind all that was read of each partition, marks of transactions included."""
@@ -259,6 +247,7 @@ async def start(consumer: Consumer, admin: Admin, scheduler: Scheduler) -> None:
 
     async def both() -> None:
         await consumer.start()
+        by_batches(consumer)
         await admin.start()
 
     starting = asyncio.gather(both())

@@ -5,12 +5,14 @@ both, and the supervisor builds everything anew from the positions that were tak
 only between two batches of records, so that none is taken twice.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 import anyio
 from anyio.abc import TaskGroup
 
-from penstock.accumulators.kafka.client import Client, Fetched, connect, protection
+from penstock.accumulators.kafka.batches import Fetched, Records
+from penstock.accumulators.kafka.client import Client, connect, protection
 from penstock.accumulators.kafka.places import Place, next_offsets, place_name
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Settings
@@ -19,11 +21,7 @@ from penstock.accumulators.kafka.values import Parsing
 from penstock.accumulators.kafka.watching import Watch
 from penstock.accumulators.record import Record
 from penstock.accumulators.source import Intake, Position
-from penstock.runtime.errors import DecodeError, SourceUnavailable
-from penstock.runtime.forms import FAULTS
-
-#: What a decoder raises for a value that it cannot read.
-UNREADABLE = (*FAULTS, DecodeError)
+from penstock.runtime.errors import SourceUnavailable
 
 
 async def read(
@@ -52,7 +50,7 @@ class Reader:
         offsets: Where each partition goes on, behind what was taken.
         found: Partitions that are to be read as well, from the next batch on.
         taken: How many records were handed over.
-        waiting: How many records have come and were not handed over.
+        pending: The partitions of which records have come that are not all handed over.
         held: Whether there is no room for more.
     """
 
@@ -63,7 +61,7 @@ class Reader:
         self.offsets: dict[Place, int] = offsets
         self.found: set[Place] = set()
         self.taken: int = 0
-        self.waiting: int = 0
+        self.pending: set[Place] = set()
         self.held: bool = False
         self._whole = whole
         reader = intake.reader
@@ -98,8 +96,8 @@ class Reader:
                 await self._widen()
 
             fetched = await self._client.poll()
-            self.waiting = sum(len(records) for _, records in fetched)
-            for place, records in fetched:
+            self.pending.update(fetched)
+            for place, records in fetched.items():
                 await self._hand_over(place, records)
 
     async def _widen(self) -> None:
@@ -108,34 +106,27 @@ class Reader:
         found, self.found = self.found - self.offsets.keys(), set[Place]()
         begun = await Places(self._settings, self._client, self._intake).begin(found, "earliest")
         if begun:
-            self.offsets = begun | self.offsets
+            self.offsets = {**begun, **self.offsets, **await self._client.positions()}
             self._client.assign(self.offsets)
 
-    async def _hand_over(self, place: Place, records: Sequence[Fetched]) -> None:
-        accept, name = self._intake.accept, place_name(place)
+    async def _hand_over(self, place: Place, batches: Sequence[Records]) -> None:
+        records = chain.from_iterable(batches)
         if self._whole:
-            for record in records:
-                if not accept(record_of(record), record.offset, name):
-                    await self._wait()
+            await self._hand_over_whole(place, records)
         else:
-            await self._hand_over_values(name, records)
+            accept_all, decode, name = self._intake.accept_all, self._decode, place_name(place)
+            while taken := accept_all(records, decode, name):
+                self.taken += taken
+                await self._wait()
 
-        self.offsets[place] = records[-1].offset + 1
-        self.taken += len(records)
-        self.waiting -= len(records)
+        self.offsets[place] = batches[-1].end
+        self.pending.discard(place)
 
-    async def _hand_over_values(self, name: str, records: Sequence[Fetched]) -> None:
-        """Do so with what the format makes of the values; what it cannot read is left to the accumulator."""
-        accept, decode = self._intake.accept, self._decode
+    async def _hand_over_whole(self, place: Place, records: Iterable[Fetched]) -> None:
+        accept, name = self._intake.accept, place_name(place)
         for record in records:
-            event: object = record.value
-            if decode is not None:
-                try:
-                    event = decode(event)
-                except UNREADABLE:
-                    event = record.value
-
-            if not accept(event, record.offset, name):
+            self.taken += 1
+            if not accept(record_of(place, record), record.offset, name):
                 await self._wait()
 
     async def _wait(self) -> None:
@@ -153,13 +144,12 @@ class Reader:
             self.held = False
 
 
-def record_of(fetched: Fetched) -> Record:
+def record_of(place: Place, fetched: Fetched) -> Record:
     """Return all that a function or a decoder may ask for."""
     return Record(
         fetched.value,
         fetched.key,
-        fetched.topic,
-        fetched.partition,
+        *place,
         fetched.offset,
         None if fetched.timestamp < 0 else fetched.timestamp / 1000,
         tuple(fetched.headers),

@@ -25,7 +25,7 @@ class Progress(Protocol):
     offsets: dict[Place, int]
     found: set[Place]
     taken: int
-    waiting: int
+    pending: set[Place]
     held: bool
 
 
@@ -62,10 +62,13 @@ class Watch:
         self._progress.found |= places - self._progress.offsets.keys()
         ends = await self._client.ends(list(self._progress.offsets))
         positions = await self._client.positions()
-        behind = sum(max(0, ends[place] - at) for place, at in positions.items() if place in ends)
-        self._judge(behind + self._progress.waiting)
+        self._judge(sum(max(0, ends[place] - self._at(place, at)) for place, at in positions.items() if place in ends))
         if self._settings.group is not None:
             await self._tell_group()
+
+    def _at(self, place: Place, position: int) -> int:
+        """Return how far a partition was handed over; what is being handed over counts to its end."""
+        return self._progress.offsets[place] if place in self._progress.pending else position
 
     def _judge(self, lag: int) -> None:
         """Report how far behind we are, and see whether we get on."""

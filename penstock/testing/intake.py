@@ -1,14 +1,15 @@
 """An intake for tests of a source: it writes down what it is given, and can be made to wait."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
 from anyio.lowlevel import checkpoint
 from typing_extensions import ParamSpec
 
+from penstock.accumulators.many import accept_each
 from penstock.accumulators.signal import Signal
-from penstock.accumulators.source import Position, check_place
+from penstock.accumulators.source import Placed, Position, check_place
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.threads import Threads
 
@@ -101,6 +102,16 @@ class RecordingIntake:
         self._saturated = self._saturated or full_burst or self.full
         self.tell()
         return not self._saturated
+
+    def accept_all(
+        self, events: Iterator[Placed], decode: Callable[[object], object] | None = None, partition: str = ""
+    ) -> int:
+        """Write events down, until there is none left or the intake is saturated; return how many.
+
+        Raises:
+            AppError: As ``accept``.
+        """
+        return accept_each(self.accept, events, decode, partition)
 
     async def ready(self) -> None:
         """Give others their turn; for ever when the limit is reached."""

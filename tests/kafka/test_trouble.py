@@ -154,7 +154,8 @@ class Reading:
     def __init__(self) -> None:
         self.offsets: dict[Place, int] = {("t", 0): 0}
         self.found: set[Place] = set()
-        self.taken, self.waiting, self.held = 0, 0, False
+        self.pending: set[Place] = set()
+        self.taken, self.held = 0, False
 
 
 SETTINGS = Settings(
