@@ -3,8 +3,6 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +12,10 @@ from pathlib import Path
 
 from penstock.runtime.store.rows import run_name
 from tests.databases import rows
+from tests.faults import victim
 from tests.postgres import is_postgres
+from tests.victims import Victim
 
-ROOT = Path(__file__).resolve().parents[2]
 #: No kill test may hang: a victim that lives longer than this has failed.
 PATIENCE = 60.0
 MOMENTS = ("before begin", "before commit", "after commit")
@@ -90,7 +89,7 @@ class Scene:
         assert status == 0, "the victim died"
 
     @contextmanager
-    def paused_after(self, acknowledgements: int, **options: Option) -> "Iterator[subprocess.Popen[str]]":
+    def paused_after(self, acknowledgements: int, **options: Option) -> Iterator[Victim]:
         """Pause a victim under load after its n-th acknowledgement; kill what the block leaves of it."""
         process = self._load(**options)
         try:
@@ -99,7 +98,6 @@ class Scene:
             yield process
         finally:
             process.kill()
-            process.communicate()
 
     def finish(self, **options: Option) -> int:
         """Let all that was in flight end; return how many runs were left aside."""
@@ -116,31 +114,27 @@ class Scene:
         """Start a victim without load; tell whether it lived to the end."""
         return self._end(self._start("finish", **options)) == 0
 
-    def _load(self, **options: Option) -> "subprocess.Popen[str]":
+    def _load(self, **options: Option) -> Victim:
         self._victims += 1
         return self._start("load", first=10_000 * self._victims, **options)
 
-    def _wait(self, process: "subprocess.Popen[str]", acknowledgements: int) -> None:
+    def _wait(self, process: Victim, acknowledgements: int) -> None:
         """Wait for so many acknowledgements more."""
         before, give_up = self._lines(), time.monotonic() + PATIENCE  # noqa: TID251 - the victim lives in real time
         while self._lines() - before < acknowledgements:
-            assert process.poll() is None, f"the victim ended: {process.communicate()[1]}"
+            assert process.poll() is None, f"the victim ended: {process.errors}"
             assert time.monotonic() < give_up, "the victim does not get on"  # noqa: TID251
             time.sleep(0.002)  # noqa: TID251
 
-    def _start(self, mode: str, **options: Option) -> "subprocess.Popen[str]":
+    def _start(self, mode: str, **options: Option) -> Victim:
         flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]
-        command = [sys.executable, "-m", "tests.faults.victim", mode, self.url, str(self.file), *flags]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Victim(victim.main, [mode, self.url, self.file, *flags], self.file.parent)
 
-    def _end(self, process: "subprocess.Popen[str]") -> int:
-        try:
-            self.answer, errors = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-
-        assert process.returncode in {0, -signal.SIGKILL}, errors
-        return process.returncode
+    def _end(self, process: Victim) -> int:
+        status = process.end(PATIENCE)
+        assert status in {0, -signal.SIGKILL}, process.errors
+        self.answer = process.output
+        return status
 
     # -- looking -------------------------------------------------------------------------------------------
 

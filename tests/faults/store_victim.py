@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -107,7 +108,7 @@ async def work(arguments: argparse.Namespace, acknowledged: int) -> None:
     await store.close()
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("acknowledged", type=Path)
@@ -118,14 +119,10 @@ def main() -> None:
     parser.add_argument("--hits", type=int, default=1)
     parser.add_argument("--shift", type=float, default=0.0, help="seconds by which its clock is wrong")
     parser.add_argument("--short", action="store_true", help="shorten the times of the lease")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.short:
         shorten(setattr)
 
     # a file, unbuffered: a pipe that is full would stall us, and a buffer would lose what was acknowledged
     descriptor = os.open(arguments.acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     asyncio.run(work(arguments, descriptor))
-
-
-if __name__ == "__main__":
-    main()

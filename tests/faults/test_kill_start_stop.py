@@ -45,7 +45,7 @@ def test_killed_while_it_counts_what_runs_again_nothing_is_lost_or_done_twice(
 
 def leave_work(scene: Scene) -> Wreck:
     """Leave something of everything for the next start."""
-    wreck = scene.kill_at("cut: before commit", after=150, hits=3, count=4000, node=0.03)
+    wreck = scene.kill_at("cut: before commit", after=150, hits=3, count=4000, node=0.1)
     assert wreck.inbox
     assert wreck.firings
     assert wreck.unfinished

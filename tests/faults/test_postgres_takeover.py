@@ -5,7 +5,6 @@ Only the clock of the database decides: those of the processes here are ten minu
 
 import json
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.faults.shorter import LEASE
 from tests.faults.test_store_faults import Scene, end, wait_for_acknowledgements
 from tests.faults.writes import note, noted
 from tests.runtime.store.conftest import OpenStore
+from tests.victims import Victim
 
 pytestmark = [postgres_only, pytest.mark.slow, pytest.mark.timeout(60)]
 #: Seconds by which clocks are wrong.
@@ -51,14 +51,14 @@ ahead = pytest.mark.parametrize("clock", [WRONG], indirect=True, ids=["ahead"])
 behind = pytest.mark.parametrize("clock", [-WRONG], indirect=True, ids=["behind"])
 
 
-def halted(scene: Scene, victim: "subprocess.Popen[bytes]", how: str) -> bool:
+def halted(scene: Scene, victim: Victim, how: str) -> bool:
     """Tell whether a victim stands still."""
     assert victim.poll() is None, "the victim ended before it stood still"
     state = Path(f"/proc/{victim.pid}/stat").read_text().rpartition(")")[2].split()[0]
     return scene.acknowledged.with_suffix(".halted").exists() and (how == "hang" or state == "T")
 
 
-def let_go_on(scene: Scene, victim: "subprocess.Popen[bytes]") -> None:
+def let_go_on(scene: Scene, victim: Victim) -> None:
     scene.acknowledged.with_suffix(".go_on").touch()
     victim.send_signal(signal.SIGCONT)
 
@@ -100,12 +100,12 @@ async def test_who_stands_still_for_longer_than_a_lease_changes_nothing_afterwar
         left = {table: found for table, found in dump(scene.url).items() if table != "nodes"}
         nodes = rows(scene.url, NODES)
         let_go_on(scene, victim)
-        _, errors = victim.communicate(timeout=30)
+        status = victim.end(30)
     finally:
         victim.kill()
 
-    assert (victim.returncode, refused > 0) == (1, True)
-    assert "StoreTakenOver: store " in errors.decode()
+    assert (status, refused > 0) == (1, True)
+    assert "StoreTakenOver: store " in victim.errors
     assert {table: found for table, found in dump(scene.url).items() if table != "nodes"} == left
     assert rows(scene.url, NODES) == nodes == [(1, False), (2, True)]
     await other.commit(note(other, "again"))
@@ -175,10 +175,10 @@ def test_an_app_that_was_paused_leaves_its_work_to_the_next_one(tmp_path: Path, 
         assert scene.check() > 0
         left = dump(store_url)
         paused.send_signal(signal.SIGCONT)
-        _, errors = paused.communicate(timeout=30)
+        status = paused.end(30)
 
-    assert paused.returncode == 1
-    assert "StoreTakenOver: store " in errors
+    assert status == 1
+    assert "StoreTakenOver: store " in paused.errors
     assert dump(store_url) == left
     # what it told of when it woke up was committed before
     booked = {int(str(run)): json.loads(str(given)) for run, given in scene.query("SELECT id, input FROM runs")}

@@ -2,17 +2,16 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.databases import Stores, dump, rows
+from tests.faults import store_victim
 from tests.postgres import is_postgres
+from tests.victims import Victim
 
-ROOT = Path(__file__).resolve().parents[2]
 #: No victim lives longer.
 PATIENCE = 60.0
 #: Callers of the victim: with each of them at most one unit is not acknowledged yet.
@@ -27,9 +26,8 @@ class Scene:
         self.url = url
         self.acknowledged = folder / "acknowledged"
 
-    def start(self, *options: object) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.faults.store_victim", self.url, str(self.acknowledged)]
-        return subprocess.Popen([*command, *map(str, options)], cwd=ROOT, stderr=subprocess.PIPE)
+    def start(self, *options: object) -> Victim:
+        return Victim(store_victim.main, [self.url, self.acknowledged, *options], self.acknowledged.parent)
 
     def told(self) -> list[str]:
         lines = self.acknowledged.read_text().splitlines() if self.acknowledged.exists() else []
@@ -57,7 +55,7 @@ def text(name: object) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def wait_for_acknowledgements(scene: Scene, process: subprocess.Popen[bytes], number: int) -> None:
+def wait_for_acknowledgements(scene: Scene, process: Victim, number: int) -> None:
     give_up = time.monotonic() + PATIENCE  # noqa: TID251  the victim is another process and lives in real time
     before = len(scene.told())
     while len(scene.told()) - before < number and process.poll() is None:
@@ -65,10 +63,10 @@ def wait_for_acknowledgements(scene: Scene, process: subprocess.Popen[bytes], nu
         time.sleep(0.005)  # noqa: TID251
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode in {0, -signal.SIGKILL}, errors.decode()
-    return process.returncode
+def end(process: Victim) -> int:
+    status = process.end(PATIENCE)
+    assert status in {0, -signal.SIGKILL}, process.errors
+    return status
 
 
 @pytest.mark.slow
@@ -119,10 +117,9 @@ def test_a_killed_process_leaves_the_lock_free_and_a_living_one_does_not(tmp_pat
     serving = scene.start()
     wait_for_acknowledgements(scene, serving, 1)
     second = scene.start()
-    _, errors = second.communicate(timeout=PATIENCE)
-    assert second.returncode == 1
-    assert "StoreInUse: store " in errors.decode()
-    assert f" is already served by process {serving.pid}" in errors.decode()
+    assert second.end(PATIENCE) == 1
+    assert "StoreInUse: store " in second.errors
+    assert f" is already served by process {serving.pid}" in second.errors
     serving.kill()
     end(serving)
     assert end(scene.start("--count", 1)) == 0

@@ -1,7 +1,7 @@
 """The process that the kill tests kill.
 
-    python -m tests.faults.victim load URL ACKNOWLEDGED [--first 0 --count 400] [--crash POINT --after N --hits N]
-    python -m tests.faults.victim finish URL ACKNOWLEDGED
+    load URL ACKNOWLEDGED [--first 0 --count 400] [--crash POINT --after N --hits N]
+    finish URL ACKNOWLEDGED
 
 ``load`` pushes events and starts runs from many tasks at once, writes every acknowledgement to a file, as one line, the
 moment it is given, and stops in order after the last one. ``finish`` opens the store, lets what was in flight end,
@@ -11,9 +11,8 @@ stops, and prints how many runs it had to leave aside. Of both, what a cut has i
 import argparse
 import asyncio
 import os
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -47,7 +46,7 @@ class Options(argparse.Namespace):
     short: bool
 
 
-def parse() -> Options:
+def parse(words: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=["load", "finish"])
     parser.add_argument("store")
@@ -67,7 +66,7 @@ def parse() -> Options:
     parser.add_argument("--drain", type=float, default=10.0)
     parser.add_argument("--changed", action="store_true", help="run another version of the workflow")
     parser.add_argument("--short", action="store_true", help="shorten the times of a lease on PostgreSQL")
-    return parser.parse_args(namespace=Options())
+    return parser.parse_args(words, namespace=Options())
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -160,8 +159,8 @@ async def finish(app: ps.App) -> int:
         return app.statistics().worker.parked
 
 
-def main() -> None:
-    options = parse()
+def main(words: Sequence[str]) -> None:
+    options = parse(words)
     if options.changed:
         change()
 
@@ -175,7 +174,3 @@ def main() -> None:
     else:
         numbers = iter(range(options.first, options.first + options.count))
         asyncio.run(load(app, Caller(app, killer, options), numbers))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

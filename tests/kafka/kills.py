@@ -3,8 +3,6 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,10 +10,11 @@ from pathlib import Path
 import msgspec
 
 from tests.databases import rows
+from tests.kafka import victim
 from tests.kafka.victim import Order
 from tests.kafka_client import Sent, create_topic, produce
+from tests.victims import Victim
 
-ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 4
 KEYS = 40
 #: Seconds that a node takes, at most.
@@ -52,10 +51,9 @@ class Scene:
         self._arguments = [store, brokers, topic, str(self._file)]
         self.store = store
 
-    def start(self, **options: object) -> "subprocess.Popen[str]":
+    def start(self, **options: object) -> Victim:
         flags = [f"--{name}={value}" for name, value in options.items()]
-        command = [sys.executable, "-m", "tests.kafka.victim", *self._arguments, *flags]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return Victim(victim.main, [*self._arguments, *flags], self._file.parent)
 
     def kill_at(self, point: str, hits: int) -> dict[str, int]:
         """Let a victim kill itself at a commit point; return what it left in flight."""
@@ -72,7 +70,7 @@ class Scene:
         assert self.end(process) == -signal.SIGKILL, "the victim ended before it was killed"
         return self.inspect()
 
-    def wait_for_cuts(self, process: "subprocess.Popen[str]", cuts: int) -> None:
+    def wait_for_cuts(self, process: Victim, cuts: int) -> None:
         """Wait until a victim has committed so many more cuts with effects."""
         wanted, give_up = self._lines() + cuts, time.monotonic() + PATIENCE  # noqa: TID251 - as above
         while self._lines() < wanted and process.poll() is None and time.monotonic() < give_up:  # noqa: TID251
@@ -84,14 +82,10 @@ class Scene:
         """Let a victim read to the end."""
         assert self.end(self.start()) == 0
 
-    def end(self, process: "subprocess.Popen[str]") -> int:
-        try:
-            _, errors = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-
-        assert process.returncode in {0, -signal.SIGKILL}, errors
-        return process.returncode
+    def end(self, process: Victim) -> int:
+        status = process.end(PATIENCE)
+        assert status in {0, -signal.SIGKILL}, process.errors
+        return status
 
     def inspect(self) -> dict[str, int]:
         """Return what the store holds of work that is not done."""

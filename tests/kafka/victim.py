@@ -1,6 +1,6 @@
 """The process that the kill tests of Kafka kill: a topic, a sequential reactor, a graph that waits, a run per event.
 
-    python -m tests.kafka.victim STORE BROKERS TOPIC PROGRESS [--crash POINT --hits N]
+    STORE BROKERS TOPIC PROGRESS [--crash POINT --hits N]
 
 It reads until every event of the topic was taken and nothing is in flight, or until it is killed. Each committed cut
 with effects is a line in the file of its progress.
@@ -9,6 +9,7 @@ with effects is a line in the file of its progress.
 import argparse
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,14 +37,14 @@ class Options(argparse.Namespace):
     hits: int
 
 
-def parse() -> Options:
+def parse(words: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser()
     for name, kind in (("store", str), ("brokers", str), ("topic", str), ("progress", Path)):
         parser.add_argument(name, type=kind)
 
     parser.add_argument("--crash", help="the point at which the victim kills itself")
     parser.add_argument("--hits", type=int, default=1)
-    return parser.parse_args(namespace=Options())
+    return parser.parse_args(words, namespace=Options())
 
 
 book = ps.Workflow("book", input=Order)
@@ -105,5 +106,5 @@ async def serve(options: Options) -> None:
         await app.wait_idle()
 
 
-if __name__ == "__main__":
-    asyncio.run(serve(parse()))
+def main(words: Sequence[str]) -> None:
+    asyncio.run(serve(parse(words)))
