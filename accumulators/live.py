@@ -93,6 +93,22 @@ def nothing() -> None:
     """Be told nothing."""
 
 
+def ignore(_value: object) -> None:
+    """Take a value that nobody asks for."""
+
+
+def together(takers: Sequence[Taker]) -> Taker:
+    """Return what gives a value to each of some takers: to the only one without a step in between."""
+    if not takers:
+        return ignore
+
+    def take(value: object) -> None:
+        for each in takers:
+            each(value)
+
+    return takers[0] if len(takers) == 1 else take
+
+
 class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     """What the store holds of an accumulator."""
 
@@ -116,6 +132,7 @@ class LiveAccumulator:
         "_convert",
         "_cut_positions",
         "_event_class",
+        "_give",
         "_health",
         "_journal",
         "_memory",
@@ -188,7 +205,7 @@ class LiveAccumulator:
         self._scheduler = scheduler
         #: What feeds it by itself, once that has started.
         self.part: Part | None = None
-        self._takers: tuple[Taker, ...] = ()
+        self._give_to(())
         #: Those who take its values, and the reactors that they belong to.
         self.readers: tuple[tuple[Taker, Reader | None], ...] = ()
         self._memory: FoldState[object] | None = None
@@ -272,13 +289,18 @@ class LiveAccumulator:
 
     def feed(self, take: Taker, reader: Reader | None = None) -> None:
         """Call a reactor's input with each value, after those that were there before."""
-        self._takers = (*self._takers, take)
+        self._give_to((*self._takers, take))
         self.readers = (*self.readers, (take, reader))
+
+    def _give_to(self, takers: tuple[Taker, ...]) -> None:
+        """Give values to these from now on."""
+        self._takers: tuple[Taker, ...] = takers
+        self._give: Taker = together(takers)
 
     def refeed(self, take: Taker, reader: Reader) -> None:
         """Call another function with each value from now on, in the place of the one that a reactor gave before."""
         old = next(taker for taker, each in self.readers if each is reader)
-        self._takers = tuple(take if taker is old else taker for taker in self._takers)
+        self._give_to(tuple(take if taker is old else taker for taker in self._takers))
         self.readers = tuple((take, each) if each is reader else (taker, each) for taker, each in self.readers)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -291,7 +313,7 @@ class LiveAccumulator:
             listener(Boundary(self.name, self.sequence, value))
 
         def leave() -> None:
-            self._takers = tuple(each for each in self._takers if each is not take)
+            self._give_to(tuple(each for each in self._takers if each is not take))
             self.readers = tuple(each for each in self.readers if each[0] is not take)
 
         self.feed(take)
@@ -334,7 +356,8 @@ class LiveAccumulator:
         if value is None:
             self.filtered += 1
         else:
-            self._emit(value)
+            self.sequence += 1
+            self._give(value)
 
         return not self.gate.shut
 
@@ -352,8 +375,7 @@ class LiveAccumulator:
     def _emit(self, value: object) -> None:
         """Hand a value to the reactors."""
         self.sequence += 1
-        for take in self._takers:
-            take(value)
+        self._give(value)
 
     def _fold(self, event: object) -> object:
         """Call a function that carries state. The state changes last, when nothing can fail any more."""
@@ -421,11 +443,12 @@ class LiveAccumulator:
             data: What the codec makes of it, if that is stored.
             takers: Who is given what comes of it at once.
         """
-        own, self._takers = self._takers, takers
+        own = self._takers
+        self._give_to(takers)
         try:
             self._take_given(event, data)
         finally:
-            self._takers = own
+            self._give_to(own)
 
     def _take_given(self, event: object, data: bytes | None) -> None:  # noqa: ARG002 (for those that have rows)
         self.accept(event)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from penstock.accumulators.awaiting import AwaitingAccumulator
 from penstock.accumulators.letter import Letter
-from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.live import LiveAccumulator, Taker
 from penstock.accumulators.pipe import Pipe
 from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.rx import Stages
@@ -131,15 +131,26 @@ class Piped(LiveAccumulator):
         raise NotImplementedError
 
     @override
-    def _emit(self, value: object) -> None:
-        for each in cast("Values", value):
-            super()._emit(each)
+    def _give_to(self, takers: tuple[Taker, ...]) -> None:
+        super()._give_to(takers)
+        self._give_one: Taker = self._give
+        self._give = self._give_each
+
+    def _give_each(self, values: object) -> None:
+        """Hand over what came of an event, for which the number went up by one."""
+        self.sequence -= 1
+        for each in cast("Values", values):
+            self._emit_one(each)
+
+    def _emit_one(self, value: object) -> None:
+        self.sequence += 1
+        self._give_one(value)
 
     def _emit_late(self, value: object) -> None:
         """Hand over what an operator gave by itself."""
         if self.gate.gone is None:
             self._note()
-            super()._emit(value)
+            self._emit_one(value)
 
     def _fail_late(self, error: BaseException, last: object) -> None:
         """Keep aside the value that went in last: what else the operators held is not known."""

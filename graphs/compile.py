@@ -12,7 +12,7 @@ import reprlib
 import traceback
 import types
 from asyncio import Event
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -36,6 +36,8 @@ ABSENT_VALUE = object()
 #: Shows values in errors: the beginning of each, and of what is in it.
 BRIEF = reprlib.Repr()
 BRIEF.maxstring = BRIEF.maxother = 120
+#: What is made of a traversal when nothing is said: outputs and path, too.
+WHOLE = True
 #: Characters that all of them may have.
 LONGEST_INPUTS = 600
 #: What compiled code may use besides what is its graph's own.
@@ -49,6 +51,8 @@ SHARED: dict[str, object] = {
 #: A compiled graph: takes inputs by name, those that are absent left out.
 Traverse = Callable[[Mapping[str, object]], GraphResult]
 AsyncTraverse = Callable[[Mapping[str, object]], Coroutine[object, object, GraphResult]]
+#: The same for nothing but the effects, when it is given False.
+TraverseForEffects = Callable[[Mapping[str, object], bool], Sequence[NodeEffect]]
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,9 +137,10 @@ class Compiled:
     """A graph as a function.
 
     Attributes:
-        is_async: Whether ``acall`` is to be used instead of ``call``: both are the one function under its two types.
+        is_async: Whether ``acall`` is to be used instead of ``call``: all three are the one function under its types.
         leaves: Whether nodes run elsewhere than on the loop, or within a time: then it needs executors.
         call: Traverses at once. Raises ``NodeFailed`` when a node does, whose exception is the cause.
+        call_for_effects: The same, and makes no result: most firings lead to values that nobody asks for.
         acall: Traverses, waiting where a node waits.
     """
 
@@ -167,8 +172,9 @@ class Compiled:
         if "__wrong" in shape.names:
             names["__wrong"] = self._wrong
 
-        function: object = types.FunctionType(shape.code.replace(co_name=self._graph), names, self._graph)
+        function: object = types.FunctionType(shape.code.replace(co_name=self._graph), names, self._graph, (WHOLE,))
         self.call: Traverse = cast("Traverse", function)
+        self.call_for_effects: TraverseForEffects = cast("TraverseForEffects", function)
         self.acall: AsyncTraverse = cast("AsyncTraverse", function)
 
     def counts(self) -> dict[str, NodeCounts]:

@@ -123,7 +123,7 @@ class _Emitter:
 
     def emit(self) -> Source:
         add = self.source.add
-        add(0, f"{'async ' if self.plan.is_async else ''}def traverse(__inputs):")
+        add(0, f"{'async ' if self.plan.is_async else ''}def traverse(__inputs, __whole=True):")
         for name in self.plan.inputs:
             self._input(name)
 
@@ -317,6 +317,12 @@ class _Emitter:
     # -- the end -------------------------------------------------------------------------------------------
 
     def _return(self) -> None:
+        effects = "__effects" if self._has_effects() else "()"
+        if self.plan.ways_part:
+            self.source.add(2, f"__way = __ways[{self._facts()}]")
+
+        self.source.add(2, "__way.count += 1")
+        self.source.add(2, f"if not __whole: return {effects}")
         if all(guard == ALWAYS for guard in self.plan.outputs.values()):
             outputs = f"{{{', '.join(f'{name!r}: {self.variable[name]}' for name in self.plan.outputs)}}}"
         else:
@@ -324,11 +330,6 @@ class _Emitter:
             self.source.add(2, "__outputs = {}")
             self._outputs()
 
-        effects = "__effects" if self._has_effects() else "()"
-        if self.plan.ways_part:
-            self.source.add(2, f"__way = __ways[{self._facts()}]")
-
-        self.source.add(2, "__way.count += 1")
         self.source.add(2, f"return __result({outputs}, {effects}, __way.path)")
 
     def _outputs(self) -> None:

@@ -1,8 +1,9 @@
 """A graph as the subscriber of a reactor: firings come in, results and keyed effects go out."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
-from penstock.graphs.compile import Compiled
+from penstock.graphs.compile import Compiled, TraverseForEffects
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.result import FiringResult, GraphResult, NodeEffect
 from penstock.reactors.firing import Firing, Outcome
@@ -16,6 +17,7 @@ class GraphSubscriber:
     Attributes:
         name: Name of the graph.
         is_async: Whether a node waits, or the commit before; then ``arun`` is called.
+        call_for_effects: Traverses the graph at once, for nothing but its effects.
 
     Args:
         graph: What it runs; compiled for this subscriber alone.
@@ -40,9 +42,10 @@ class GraphSubscriber:
         compiled = self.compiled
         self.is_async: bool = compiled.is_async or graph.commit_snapshot
         self._keep = keep if graph.commit_snapshot else None
-        self._listeners = listeners
+        self.listeners: Sequence[Callable[[FiringResult], None]] = listeners
         self._call = compiled.call
         self._acall = compiled.acall
+        self.call_for_effects: TraverseForEffects = compiled.call_for_effects
 
     def run(self, firing: Firing) -> Outcome:
         """Traverse the graph at once.
@@ -51,7 +54,7 @@ class GraphSubscriber:
             NodeFailed: A node raised; its exception is chained.
         """
         result = self._call(firing.inputs)
-        if self._listeners:
+        if self.listeners:
             self._tell(firing, result)
 
         return self._outcome(firing, result) if result.effects else Outcome((), result)
@@ -62,18 +65,22 @@ class GraphSubscriber:
             await self._keep(firing)
 
         result = await self._acall(firing.inputs) if self.compiled.is_async else self._call(firing.inputs)
-        if self._listeners:
+        if self.listeners:
             self._tell(firing, result)
 
         return self._outcome(firing, result) if result.effects else Outcome((), result)
 
     def _tell(self, firing: Firing, result: GraphResult) -> None:
         told = FiringResult(result.outputs, result.effects, result.path, self.name, firing.id, firing.key)
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(told)
 
+    def recorded(self, firing: Firing, effects: Sequence[object]) -> Sequence[Recorded | Emit]:
+        """Return effects of ``call_for_effects``, which belong to a firing."""
+        return recorded(firing.id, self.name, cast("Sequence[NodeEffect]", effects)) if effects else ()
+
     def _outcome(self, firing: Firing, result: GraphResult) -> Outcome:
-        return Outcome(recorded(firing.id, self.name, result.effects), result)
+        return Outcome(self.recorded(firing, result.effects), result)
 
 
 def recorded(firing: str, graph: str, effects: Sequence[NodeEffect]) -> list[Recorded | Emit]:

@@ -20,13 +20,14 @@ from penstock.accumulators.live import LiveAccumulator, Taker, nothing
 from penstock.reactors.backlog import Backlog
 from penstock.reactors.due import Due
 from penstock.reactors.failing import Errors
-from penstock.reactors.firing import Anchor, Firing, Key
+from penstock.reactors.firing import Anchor, Firing, Key, Subscriber
 from penstock.reactors.flight import INLINE, Flight, Slot
 from penstock.reactors.flights import Flights
-from penstock.reactors.history import BURST_MASK, History
+from penstock.reactors.history import History
 from penstock.reactors.inputs import Inputs
 from penstock.reactors.judging import Judge
 from penstock.reactors.keys import Keys
+from penstock.reactors.lane import Lane
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.effects import Emit, Recorded
@@ -83,12 +84,14 @@ class Decider:
         "judge",
         "keyed",
         "keys",
+        "lane",
         "name",
         "only",
         "paused",
         "sequence",
         "series",
         "shared",
+        "shoot",
         "started",
         "warm",
         "warming",
@@ -148,6 +151,9 @@ class Decider:
         self.barred: bool = True
         self.held: bool = True
         self.coalesced: int = 0
+        #: Fires a key: the lane, or what does the same in more steps.
+        self.lane: Lane | None = None
+        self.shoot: Callable[[Slot, int], None] = self._shoot
         self.judge: Judge | None = None
         if (predicate := definition.criteria.predicate) is not None:
             self.judge = Judge(predicate, self.name, mask=self._mask, shared=self.shared, ledger=ledger)
@@ -174,8 +180,7 @@ class Decider:
 
     def put(self, slot: Slot, name: str, bit: int, value: object) -> None:
         """Note a value; the key fires when the criteria hold and nothing keeps it from firing."""
-        slot.values = values = slot.values.copy()
-        values[name] = value
+        slot.hold(name, value)
         dirty = slot.dirty
         if dirty & bit:
             self.coalesced += 1
@@ -198,7 +203,7 @@ class Decider:
         if self.barred:
             self._put_off(slot)
         elif self.judge is None or self.judge.agrees(slot):
-            self.fire(slot)
+            self.shoot(slot, dirty)
 
     def _put_off(self, slot: Slot) -> None:
         """Fire a key when nothing keeps the reactor from it any more."""
@@ -227,13 +232,13 @@ class Decider:
 
     def _look_at(self, slot: Slot, name: str, bit: int, value: object) -> None:
         """Take a value into the cache, and fire if the criteria hold now."""
-        slot.values = {**slot.values, name: value}
+        slot.hold(name, value)
         slot.dirty |= bit
         if not slot.changed:
             self._ledger.touch_slot(self.name, slot)
 
         if self.holds(slot):
-            self.fire(slot)
+            self.shoot(slot, slot.dirty)
 
     def take_later(self, take: Taker, value: object) -> None:
         """Take a value as ever, but fire nothing before the next turn of the loop."""
@@ -251,13 +256,34 @@ class Decider:
         if self.keyed:
             self.shared[name] = value
         else:
-            self.only.values = {**self.only.values, name: value}
+            self.only.hold(name, value)
 
     def holds(self, slot: Slot) -> bool:
         """Tell whether the criteria hold for a key."""
         return self.inputs.call(slot.dirty) and (self.judge is None or self.judge.agrees(slot))
 
     # -- firings -------------------------------------------------------------------------------------------
+
+    def lay(self) -> None:
+        """Decide in which way the graphs that there are now are to be run."""
+        subscribers = self.flights.subscribers
+        plain = len(subscribers) == 1 and not self.flights.waits and not self.batches
+        self.lane = self._lane(subscribers[0]) if plain else None
+        self.shoot = self._shoot if self.lane is None else self.lane.fire
+
+    def _lane(self, graph: Subscriber) -> Lane:
+        return Lane(
+            self,
+            graph,
+            names=self._names,
+            monotonic=self._monotonic,
+            gate=self._gate,
+            ledger=self._ledger,
+            history=self.history,
+        )
+
+    def _shoot(self, slot: Slot, _bits: int) -> None:
+        self.fire(slot)
 
     def fire(self, slot: Slot, *, manual: bool = False) -> Firing:
         """Snapshot, clear, run: nothing can come between the first two."""
@@ -272,6 +298,7 @@ class Decider:
         if start >= self._gate.slice_end:
             self._gate.overdue(start)
 
+        slot.lent = True
         values = {**self.shared, **slot.values} if self.shared else slot.values
         names = self._names[bits]
         firing = Firing(self.series, self.name, slot.key, values, names, start, self.anchor, sequence, manual)
@@ -320,8 +347,15 @@ class Decider:
         if self.batches:
             self._flush_batches()
 
-        if firing.moment > self.history.measure_from or not self.sequence & BURST_MASK or firing.manual:
+        if firing.manual or firing.moment > self.history.measure_from:
             self.history.close(firing)
+
+        self.came_meanwhile(slot)
+
+    def came_meanwhile(self, slot: Slot) -> None:
+        """Look at what a graph has brought in itself, while it ran."""
+        if slot.waits or self.inputs.call(slot.dirty):
+            self.due.call(slot)
 
     def _run_all(self, firing: Firing, made: list[Recorded | Emit], errors: dict[str, BaseException]) -> None:
         """Run each graph, whatever becomes of the others; gather effects, and what failed."""
@@ -360,10 +394,10 @@ class Decider:
             if slot.waits:
                 self._take_next(slot)
             elif self.holds(slot):
-                self.fire(slot)
+                self.shoot(slot, slot.dirty)
         elif flight.yields and slot.dirty & self._mask and (self.judge is None or self.judge.agrees(slot)):
             self.supersede(flight)
-            self.fire(slot)
+            self.shoot(slot, slot.dirty)
         elif flight.ripe:
             self.flights.launch(flight)
 

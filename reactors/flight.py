@@ -65,8 +65,8 @@ class Slot:
 
     Attributes:
         key: What tells it apart.
-        values: The newest value of each input that has one, by name; broadcast values stand in the reactor. Replaced by
-            another mapping when a value comes, never changed: firings hold it as their snapshot.
+        values: The newest value of each input that has one, by name; broadcast values stand in the reactor.
+        lent: Whether somebody holds ``values``, as the snapshot of a firing: the next value goes into a copy.
         dirty: Bits of the inputs that are new since the last firing.
         flight: The firing in flight, or waiting to be tried again; None when idle.
         queue: The boundaries that wait for their turn; None when none do.
@@ -74,11 +74,12 @@ class Slot:
         generation: The sweep in which it was used last.
     """
 
-    __slots__ = ("changed", "dirty", "flight", "generation", "key", "queue", "values")
+    __slots__ = ("changed", "dirty", "flight", "generation", "key", "lent", "queue", "values")
 
     def __init__(self, key: Key) -> None:
         self.key: Key = key
         self.values: dict[str, object] = {}
+        self.lent: bool = False
         self.dirty: int = 0
         self.flight: Flight | None = None
         self.queue: Queue | None = None
@@ -90,9 +91,16 @@ class Slot:
         """Whether boundaries wait for their turn."""
         return self.queue is not None and bool(self.queue.items)
 
+    def hold(self, name: str, value: object) -> None:
+        """Take the newest value of an input; what somebody holds does not change."""
+        if self.lent or self.flight is INLINE:
+            self.values, self.lent = self.values.copy(), False
+
+        self.values[name] = value
+
     def clear(self) -> None:
         """Forget everything but the key."""
-        self.values = {}
+        self.values, self.lent = {}, False
         self.dirty, self.flight, self.queue, self.changed = 0, None, None, False
 
 

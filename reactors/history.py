@@ -10,9 +10,7 @@ from penstock.reactors.firing import Firing
 from penstock.runtime.foreign import error_text
 from penstock.runtime.histogram import Histogram
 
-#: Of the firings of a burst one in this many (and one more) is noted: a mask …
-BURST_MASK = 63
-#: … and a firing belongs to a burst when it follows a noted one within this many seconds.
+#: Seconds: of the firings of a burst, which follow each other faster, one in each such time is noted.
 BURST_GAP = 0.0005
 
 

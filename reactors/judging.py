@@ -38,6 +38,7 @@ class Judge:
 
     def agrees(self, slot: Slot) -> bool:
         """Ask about a key; values on which it fails do not count as new any more."""
+        slot.lent = True  # a predicate may keep what it sees
         values = {**self._shared, **slot.values} if self._shared else slot.values
         try:
             answer = self._predicate.holds(values)

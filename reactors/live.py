@@ -135,6 +135,7 @@ class LiveReactor:
         """Let values find their way to the graphs that there are now."""
         decider = self._decider
         decider.history.graphs = self.graphs
+        decider.lay()
         if decider.started:
             for accumulator in self._sources:
                 accumulator.refeed(self.taker(accumulator.name), self)
@@ -387,7 +388,7 @@ class LiveReactor:
 
     def _merge_queue(self, slot: Slot, items: list[Queued]) -> None:
         for item in items:
-            slot.values = {**slot.values, item.name: item.value}
+            slot.hold(item.name, item.value)
             slot.dirty |= item.bit
 
         self._ledger.touch_slot(self.name, slot)
@@ -420,6 +421,7 @@ class LiveReactor:
         """Fire from now on: first what was in flight, then the keys that are due."""
         decider = self._decider
         decider.batches = tuple(accumulator for accumulator in self._sources if accumulator.flushes_after_firing)
+        decider.lay()
         for accumulator in self._sources:
             accumulator.feed(self.taker(accumulator.name), self)
 

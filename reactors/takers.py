@@ -10,7 +10,7 @@ from penstock.reactors import cache
 from penstock.reactors.deciding import Decider
 from penstock.reactors.firing import Key
 from penstock.reactors.inputs import keyer
-from penstock.reactors.lane import Lane, Put
+from penstock.reactors.lane import Put
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime import texts
@@ -48,25 +48,11 @@ class Takers:
     def _lane(self, name: str, bit: int) -> Taker:
         """Return what takes the values of an input when there is one key: fast, where that can be."""
         decider = self._decider
-        inputs, subscribers = decider.inputs, decider.flights.subscribers
-        alone = len(subscribers) == 1 and not subscribers[0].is_async
-        plain = self._definition.criteria.predicate is None and inputs.call(bit)
-        if not alone or not plain or decider.batches:
+        alone = self._definition.criteria.predicate is None and decider.inputs.call(bit)
+        if decider.lane is None or not alone:
             return partial(self._put, decider.only, name, bit)
 
-        return Lane(
-            decider,
-            decider.only,
-            name,
-            bit,
-            put=self._put,
-            sole=len(inputs.bits) == 1,
-            run=subscribers[0].run,
-            monotonic=self._monotonic,
-            gate=self._gate,
-            ledger=self._ledger,
-            history=decider.history,
-        ).take
+        return decider.lane.entrance(decider.only, name, bit, self._put)
 
     def _offer_keyed(self, key_of: Callable[[object], Key], name: str, bit: int, value: object) -> None:
         """Take a value into the cache of its key."""

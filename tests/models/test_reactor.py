@@ -17,7 +17,7 @@ from penstock.reactors.firing import Firing
 from penstock.reactors.policies import OnError, Retry
 from penstock.reactors.reactor import Reactor, Strategy
 from penstock.runtime.errors import FiringRefused
-from tests.reactors.world import Graph, World
+from tests.reactors.world import Graph, QuickGraph, World
 
 KEYS = "abc"
 #: Failures of one firing, one less than make a dead letter of one that is tried again.
@@ -75,13 +75,16 @@ class ReactorMachine(RuleBasedStateMachine):
         predicate=st.booleans(),
         policy=st.integers(0, 2),
         queue=st.sampled_from([1, 3, 1000]),
+        alone=st.booleans(),
     )
     def begin(  # noqa: PLR0917 - what may differ from one reactor to another
-        self, waits: bool, slow: float, limit: int, keyed: bool, predicate: bool, policy: int, queue: int
+        self, waits: bool, slow: float, limit: int, keyed: bool, predicate: bool, policy: int, queue: int, alone: bool
     ) -> None:
-        quick = Graph("quick", effect=self.describe)
-        second = Graph("second", effect=self.describe, seconds=slow if waits else None)
-        for graph in (quick, second):
+        graphs: list[Graph] = [QuickGraph("quick", effect=self.describe)]
+        if not alone:
+            graphs.append(Graph("second", effect=self.describe, seconds=slow if waits else None))
+
+        for graph in graphs:
             graph.before = self.note(graph)
 
         self.keyed, self.predicate = keyed, predicate
@@ -95,7 +98,7 @@ class ReactorMachine(RuleBasedStateMachine):
             criteria=criteria,
             on_error=self.policies[policy % len(self.policies)],
         )
-        self.world = World(f"sqlite:///{self.folder.name}/store.db", [reactor], [quick, second], outbox_limit=limit)
+        self.world = World(f"sqlite:///{self.folder.name}/store.db", [reactor], graphs, outbox_limit=limit)
         self.runner.run(self.world.start())
 
     def describe(self, firing: Firing) -> str | None:
@@ -146,7 +149,7 @@ class ReactorMachine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 1), times=st.integers(1, 3))
     def fail(self, index: int, times: int) -> None:
-        self.world.graphs[index].fail(times)
+        self.world.graphs[index % len(self.world.graphs)].fail(times)
 
     @rule(key=st.sampled_from(KEYS))
     def fire(self, key: str) -> None:
@@ -213,7 +216,7 @@ class ReactorMachine(RuleBasedStateMachine):
         buried = await self.buried()
         await self.world.stop()
         assert (statistics.due, statistics.in_flight, statistics.queued) == (0, 0, 0)
-        for graph in ("quick", "second"):
+        for graph in (each.name for each in self.world.graphs):
             for key, numbers in self.accepted.items():
                 self.check(numbers, own[graph, key], by_hand[graph, key], buried[graph, key])
                 # what its own firing has done is buried only when a firing by hand failed with it

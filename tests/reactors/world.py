@@ -1,7 +1,7 @@
 """Domains with a real store and a virtual clock, which can be stopped, or crashed, and started again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +40,10 @@ class GraphFailed(PenstockError):
     """What a graph of a test raises."""
 
 
+def no_effect(_firing: Firing) -> None:
+    """Start nothing."""
+
+
 class Graph:
     """A subscriber that writes down its firings, starts one run for each, and does what a test says in between."""
 
@@ -47,7 +51,7 @@ class Graph:
         self,
         name: str = "graph",
         *,
-        effect: Callable[[Firing], str | None] = lambda _: None,
+        effect: Callable[[Firing], str | None] = no_effect,
         seconds: float | None = None,
         before: Callable[[Firing], None] = lambda _: None,
         reactor: str | None = None,
@@ -71,12 +75,17 @@ class Graph:
         self.failures = times
 
     def run(self, firing: Firing) -> Outcome:
+        self._see(firing)
+        return self._outcome(firing)
+
+    def _see(self, firing: Firing) -> None:
         self.firings.append(firing)
         self.before(firing)
         if self.failures:
             self.failures -= 1
             raise GraphFailed(f"{self.name} fails")
 
+    def _outcome(self, firing: Firing) -> Outcome:
         text = self.effect(firing)
         if text is None:
             return Outcome()
@@ -93,6 +102,27 @@ class Graph:
             return self.run(firing)
         finally:
             self.running.remove(firing.key)
+
+
+class QuickGraph(Graph):
+    """The same, which need not see a firing before it has effects: until then it writes down the inputs alone."""
+
+    def __init__(
+        self, name: str = "graph", *, effect: Callable[[Firing], str | None] = no_effect, reactor: str | None = None
+    ) -> None:
+        super().__init__(name, effect=effect, reactor=reactor)
+        self.listeners: list[object] = []
+
+    def call_for_effects(self, values: Mapping[str, object], _whole: bool) -> Sequence[object]:
+        self._see(Firing("", "", None, dict(values), frozenset(values)))
+        return () if self.effect is no_effect else ("something",)
+
+    def recorded(self, firing: Firing, effects: Sequence[object]) -> Sequence[object]:
+        if not effects:
+            return ()
+
+        self.firings[-1] = firing
+        return self._outcome(firing).effects
 
 
 class RunCarry:
