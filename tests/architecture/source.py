@@ -24,6 +24,12 @@ def tree(file: str) -> ast.Module:
     return ast.parse((ROOT / file).read_text(), file)
 
 
+@functools.cache
+def nodes(module: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of a parsed file."""
+    return tuple(ast.walk(module))
+
+
 def module_name(file: str) -> str:
     """Return the name under which a file of ours is imported."""
     folder, _, rest = file.partition("/")
@@ -36,7 +42,7 @@ def module_name(file: str) -> str:
 
 def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield line and full name of all that is imported, wherever it is: ``from a import b`` gives ``a.b``."""
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -47,7 +53,7 @@ def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
 def aliases(module: ast.Module) -> dict[str, str]:
     """Return the names that imports bind, with what they stand for."""
     bound: dict[str, str] = {}
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 top = alias.name.partition(".")[0]
@@ -61,7 +67,7 @@ def aliases(module: ast.Module) -> dict[str, str]:
 def uses(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield line and full name of each imported name that is used: ``t.time`` after ``import time as t``."""
     bound = aliases(module)
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Name | ast.Attribute):
             top, _, rest = ast.unparse(node).partition(".")
             if top in bound:
@@ -70,6 +76,6 @@ def uses(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 def calls(module: ast.Module) -> Iterator[tuple[ast.Call, str]]:
     """Yield each call of an attribute with the attribute's name."""
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield node, node.func.attr

@@ -9,6 +9,8 @@ from tests.architecture import rules
 from tests.architecture.rules import CODE_RULES, Check
 from tests.architecture.source import LAYERS, ROOT, imports, python_files, tree
 
+#: One worker parses the files for all of them.
+pytestmark = pytest.mark.xdist_group("rules")
 CODE = python_files(*LAYERS)
 OTHERS = python_files("tests", "examples", "benchmarks", "scripts")
 
