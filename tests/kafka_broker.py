@@ -10,7 +10,7 @@ from functools import cache
 from typing import Protocol
 
 from tests.kafka_jars import missing_jars
-from tests.kafka_server import KafkaServer
+from tests.kafka_secrets import SecuredServer
 
 EXTERNAL = "PENSTOCK_TEST_KAFKA"
 
@@ -70,7 +70,7 @@ def broker() -> Broker:
     if missing_jars() is not None:
         return Mock()
 
-    server = KafkaServer()
+    server = SecuredServer()
     try:
         server.start()
     except BaseException:

@@ -19,7 +19,6 @@ HOST = "127.0.0.1"
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "offsets.topic.replication.factor": "1",
@@ -82,23 +81,43 @@ class KafkaServer(OwnServer):
         super().__init__()
         free, controller = free_ports(2)
         self.port = port or free
+        open_ones = ",".join(f"{protocol}://{address}" for protocol, address in self.listeners.items())
+        protocols = ",".join(f"{protocol}:{protocol}" for protocol in self.listeners)
         properties = PROPERTIES | {
             "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
+            "listeners": f"{open_ones},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": open_ones,
+            "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.folder / "data"),
         }
+        properties |= self.more_properties
         properties |= {name.replace("_", "."): value for name, value in settings.items()}
         self._properties = self.folder / "server.properties"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         make = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
-        self.prepare(make, "the storage of the broker cannot be made")
+        users = [word for user in self.users for word in ("--add-scram", user)]
+        self.prepare([*make, *users], "the storage of the broker cannot be made")
 
     @property
     def brokers(self) -> str:
         """Its address, as clients want it."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def listeners(self) -> dict[str, str]:
+        """Where clients come in, by protocol."""
+        return {"PLAINTEXT": self.brokers}
+
+    @property
+    def more_properties(self) -> dict[str, str]:
+        """What the listeners need."""
+        return {}
+
+    @property
+    def users(self) -> list[str]:
+        """Whom it knows by SCRAM."""
+        return []
 
     @override
     def command(self) -> Sequence[str | Path]:

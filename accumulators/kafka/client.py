@@ -6,36 +6,49 @@ never waits behind a read. Nothing here decides anything.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar, cast
 
-import anyio
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]  # it has no types
 from aiokafka.abc import AbstractTokenProvider  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError  # type: ignore[import-untyped]
+from aiokafka.conn import collect_hosts, create_conn  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from typing_extensions import override
 
-from penstock.accumulators.kafka.batches import Records, by_batches, pieces
+from penstock.accumulators.kafka.batches import Records, pieces
 from penstock.accumulators.kafka.places import Place
-from penstock.accumulators.kafka.security import KafkaSecurity
-from penstock.accumulators.kafka.settings import Settings
-from penstock.runtime.errors import ConfigError, SourceUnavailable
+from penstock.accumulators.kafka.pulse import Pulse
+from penstock.runtime.errors import SourceUnavailable
 from penstock.runtime.foreign import error_text
-from penstock.runtime.scheduler import Scheduler
 
 T = TypeVar("T")
 
 #: Seconds for which a read waits for records before it returns with none.
 POLL = 1.0
-#: Seconds that a connection which is being made gets to its end when nobody wants it any more.
-MOMENT = 3.0
 #: What goes wrong with a connection.
 TROUBLE: tuple[type[Exception], ...] = (KafkaError, OSError, asyncio.TimeoutError)
-
-#: Options of the consumer that both connections have.
-SHARED = ("client_id", "request_timeout_ms", "retry_backoff_ms", "connections_max_idle_ms")
+#: No broker could be reached; the library keeps the reasons to itself.
+UNREACHED: type[Exception] = KafkaConnectionError
+#: Who we say that we are is not believed.
+DENIED: tuple[type[Exception], ...] = (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+#: TLS fails: a certificate, or the other side speaks something else.
+NO_TLS: type[Exception] = ssl.SSLError
+#: A connection was made, and the other side has closed it.
+CLOSED: tuple[type[Exception], ...] = (KafkaConnectionError, ConnectionResetError, ConnectionAbortedError)
 
 
 class Found(Protocol):
@@ -68,10 +81,12 @@ class Consumer(Protocol):
         """Ask again."""
 
 
-class Connection(Protocol):
-    """What we use of the connections of a consumer."""
+class Link(Protocol):
+    """What we use of a single connection."""
 
-    close: Callable[[], Awaitable[None]]
+    def close(self) -> object:
+        """Close it."""
+        ...
 
 
 class Admin(Protocol):
@@ -85,9 +100,12 @@ class Admin(Protocol):
 
 MAKE_CONSUMER = cast("Callable[..., Consumer]", AIOKafkaConsumer)
 MAKE_ADMIN = cast("Callable[..., Admin]", AIOKafkaAdminClient)
+MAKE_LINK = cast("Callable[..., Awaitable[Link]]", create_conn)
+#: Returns host, port, and kind of address, of each.
+HOSTS_OF = cast("Callable[[Sequence[str]], Iterable[tuple[str, int, object]]]", collect_hosts)
 
 
-class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
+class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
     """Asks the user's function for a token."""
 
     def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
@@ -99,10 +117,15 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
 
 
 class Client:
-    """A connection to the brokers of one source; made by ``connect``."""
+    """A connection to the brokers of one source; made by ``connect``.
 
-    def __init__(self, source: str, consumer: Consumer, admin: Admin) -> None:
+    Attributes:
+        pulse: Whether its requests are answered.
+    """
+
+    def __init__(self, source: str, consumer: Consumer, admin: Admin, pulse: Pulse) -> None:
         self._source = source
+        self.pulse: Pulse = pulse
         self._consumer, self._admin = consumer, admin
         self._assigned: tuple[Place, ...] = ()
 
@@ -203,127 +226,11 @@ class Client:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: BaseException) -> SourceUnavailable:
-        return SourceUnavailable(self._source, error_text(error))
+        return SourceUnavailable(self._source, told(error))
 
 
-@asynccontextmanager
-async def connect(settings: Settings, protected: Mapping[str, object], scheduler: Scheduler) -> AsyncGenerator[Client]:
-    """Connect, and close the connections at the end of the block.
-
-    Args:
-        settings: Where to, and how.
-        protected: What ``protection`` returned.
-        scheduler: Bounds what is waited for.
-
-    Raises:
-        SourceUnavailable: No broker can be reached, or none lets us in.
-    """
-    shared: dict[str, object] = {
-        "bootstrap_servers": settings.brokers.split(","),
-        **{name: settings.options[name] for name in SHARED if name in settings.options},
-        **protected,
-    }
-    consumer = MAKE_CONSUMER(
-        **({"isolation_level": "read_committed"} | dict(settings.options) | shared),
-        group_id=settings.group,
-        enable_auto_commit=False,
-        auto_offset_reset="none",  # a jump would be silent
-    )
-    admin = MAKE_ADMIN(**shared)
-    try:
-        try:
-            await start(consumer, admin, scheduler)
-        except TROUBLE as error:
-            raise SourceUnavailable(settings.name, error_text(error)) from error
-
-        yield Client(settings.name, consumer, admin)
-    finally:
-        with anyio.CancelScope(shield=True):  # whoever cancels us wants it closed as well
-            await close(consumer, admin)
-
-
-async def start(consumer: Consumer, admin: Admin, scheduler: Scheduler) -> None:
-    """Connect both. Whoever is cancelled meanwhile waits a moment for the end of it: half a connection stays open."""
-
-    async def both() -> None:
-        await consumer.start()
-        by_batches(consumer)
-        await admin.start()
-
-    starting = asyncio.gather(both())
-    try:
-        await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with anyio.CancelScope(shield=True):
-            await settle(starting, scheduler)
-
-        raise
-
-
-async def settle(starting: "asyncio.Future[tuple[None]]", scheduler: Scheduler) -> None:
-    """Wait for the end of something, a bounded time; nobody is interested in what came of it."""
-    over = asyncio.Event()
-    starting.add_done_callback(lambda _: over.set())
-    timer = scheduler.after(MOMENT, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()
-
-    if not starting.cancel() and not starting.cancelled():
-        starting.exception()
-
-
-async def close(consumer: Consumer, admin: Admin) -> None:
-    """Close both connections, whatever state they are in."""
-    client: Connection = getattr(consumer, "_client")  # noqa: B009 - it has no public name, see below
-    try:
-        # a fetch that waits to be tried again is cancelled there, and its cancellation comes out here, before the
-        # consumer has closed its connections
-        with suppress(asyncio.CancelledError, *TROUBLE):
-            await consumer.stop()
-    finally:
-        await client.close()
-        await admin.close()
-
-
-def protection(security: KafkaSecurity | None) -> dict[str, object]:
-    """Return the options of a protected connection; reads files, so call it in a thread.
-
-    Raises:
-        ConfigError: A file cannot be read, or is none.
-    """
-    if security is None:
-        return {}
-
-    options: dict[str, object] = {"security_protocol": security.protocol}
-    if security.is_encrypted:
-        options["ssl_context"] = ssl_context(security)
-
-    if security.mechanism is not None:
-        options |= {
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.username,
-            "sasl_plain_password": security.password,
-            "sasl_kerberos_service_name": security.kerberos_service,
-            "sasl_kerberos_domain_name": security.kerberos_domain,
-            "sasl_oauth_token_provider": None if security.token is None else _Tokens(security.token),
-        }
-
-    return options
-
-
-def ssl_context(security: KafkaSecurity) -> ssl.SSLContext:
-    """Return what TLS needs, from the files.
-
-    Raises:
-        ConfigError: A file cannot be read, or is none.
-    """
-    try:
-        context = ssl.create_default_context(cafile=security.ca_file)
-        if security.certificate_file is not None:
-            context.load_cert_chain(security.certificate_file, security.key_file, security.key_password)
-    except OSError as error:  # what is wrong with a certificate is one as well
-        raise ConfigError(f"{security!r}: its certificates cannot be used: {error}") from error
-
-    return context
+def told(error: BaseException) -> str:
+    """Return an error in words; some of the library begin with their own name."""
+    name = f"{type(error).__name__}: "
+    text = error_text(error)
+    return text.removeprefix(name) if text.startswith(2 * name) else text

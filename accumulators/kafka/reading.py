@@ -12,8 +12,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from penstock.accumulators.kafka.batches import Fetched, Records
-from penstock.accumulators.kafka.client import Client, connect, protection
+from penstock.accumulators.kafka.client import Client
+from penstock.accumulators.kafka.connecting import connect
 from penstock.accumulators.kafka.places import Place, next_offsets, place_name
+from penstock.accumulators.kafka.protection import protection
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.accumulators.kafka.settings import Settings
 from penstock.accumulators.kafka.starting import Places

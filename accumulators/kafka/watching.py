@@ -15,8 +15,13 @@ from penstock.accumulators.kafka.starting import look
 from penstock.accumulators.source import Intake
 from penstock.runtime.errors import SourceUnavailable
 
-#: Seconds in which the brokers must answer all that a look asks.
-PATIENCE = 20.0
+#: Seconds in which the brokers must answer all that a look asks, or the connection is built anew; and in which they
+#: answer if all is well, or we tell that they do not.
+PATIENCE, SILENCE = 20.0, 3.0
+#: Seconds between two looks that are made because a request failed.
+AGAIN = 0.5
+#: Looks that find records waiting, and none taken since the one before, until we tell that it does not get on.
+PATIENT = 2
 
 
 class Progress(Protocol):
@@ -38,6 +43,9 @@ class Watch:
         #: When something was read last, or nothing was to be read, and how much had been read by then.
         self._well = self._looked = self._monotonic()
         self._taken = 0
+        #: Looks in a row that found it not getting on; whether we have told that something is wrong.
+        self._idle = 0
+        self._troubled = False
         self._told: dict[Place, int] = {}
 
     async def run(self) -> None:
@@ -46,16 +54,53 @@ class Watch:
         Raises:
             SourceUnavailable: The brokers do not answer, a topic is gone, or nothing comes although there is something.
         """
-        async for _missed in self._intake.scheduler.ticks(self._settings.look_every, immediately=True):
+        while True:
             with anyio.CancelScope() as asking:
+                hint = self._intake.scheduler.after(SILENCE, self._tell_silence)
                 timer = self._intake.scheduler.after(PATIENCE, asking.cancel)
                 try:
                     await self._look()
                 finally:
+                    hint.cancel()
                     timer.cancel()
 
             if asking.cancelled_caught:
-                raise SourceUnavailable(self._settings.name, f"the brokers do not answer within {PATIENCE:g} seconds")
+                raise self._trouble(f"the brokers do not answer within {PATIENCE:g} seconds")
+
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait for the next look; a request that fails lets it come at once."""
+        pulse, scheduler = self._client.pulse, self._intake.scheduler
+        if pulse.error is not None:
+            await scheduler.sleep(AGAIN)  # it failed before the look, which found nothing wrong: not in every moment
+            return
+
+        timer = scheduler.after(self._settings.look_every, pulse.tell)
+        try:
+            await pulse.changed()
+        finally:
+            timer.cancel()
+
+    # -- health --------------------------------------------------------------------------------------------
+
+    def _tell_silence(self) -> None:
+        self._tell_trouble(f"the brokers have not answered for {SILENCE:g} seconds")
+
+    def _tell_trouble(self, reason: str) -> None:
+        """Say that something is wrong which may pass by itself."""
+        self._troubled = True
+        self._intake.lost(self._trouble(reason))
+
+    def _tell_peace(self) -> None:
+        if self._troubled:
+            self._troubled = False
+            self._intake.live()
+
+    def _trouble(self, reason: str) -> SourceUnavailable:
+        return SourceUnavailable(self._settings.name, reason)
+
+    # -- looking -------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
         places = await look(self._settings, self._client)
@@ -77,12 +122,19 @@ class Watch:
         self._intake.report(lag=lag, rate=(taken - self._taken) / passed if passed > 0 else 0.0)
         if taken > self._taken or lag == 0 or self._progress.held:
             self._well = now
+            self._idle = 0
+        else:
+            self._idle += 1
 
         self._looked, self._taken = now, taken
+        reason = f"{lag} records wait, and none has come for {now - self._well:.0f} seconds"
         if now - self._well > self._settings.stall_after:
-            raise SourceUnavailable(
-                self._settings.name, f"{lag} records wait, and none has come for {now - self._well:.0f} seconds"
-            )
+            raise self._trouble(reason)
+
+        if self._idle >= PATIENT:
+            self._tell_trouble(reason)
+        else:
+            self._tell_peace()
 
     async def _tell_group(self) -> None:
         """Tell the brokers what is committed here; a hint for those who watch the lag."""

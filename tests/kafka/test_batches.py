@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaProducer
 
 import penstock as ps
 from penstock.accumulators.kafka.batches import Piece, Single, as_it_is, by_batches, pieces, prepare
-from penstock.accumulators.kafka.client import connect
+from penstock.accumulators.kafka.connecting import connect
 from penstock.testing.bench import workbench
 from tests.kafka.watcher import encoded
 from tests.kafka_client import create_topic, produce

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import penstock as ps
-from penstock.accumulators.kafka.client import protection
 from penstock.accumulators.kafka.places import next_offsets
+from penstock.accumulators.kafka.protection import protection
 from penstock.accumulators.kafka.settings import OPTIONS
 from penstock.accumulators.record import EXTRAS
 from tests.kafka.watcher import Event
