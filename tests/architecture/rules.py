@@ -90,6 +90,7 @@ CATCHES_ALL = {
     "accumulators/piping.py": "operators are user code: what they raise makes the event a dead letter",
     "accumulators/decoding.py": "a decode= is user code: what it raises says that the event is wrong",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
+    "accumulators/streaming.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/window.py": "converting runs user code: what cannot be read becomes a dead letter",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/changes.py": "whatever keeps parts from being loaded, what had begun is undone; raised again",
