@@ -6,6 +6,7 @@ from typing import Protocol, cast, get_args, get_origin, overload
 
 from penstock.accumulators.accumulator import Accumulator, In, Out, Overflow, body_problems, value_type
 from penstock.accumulators.decoding import Decode
+from penstock.accumulators.record import converter
 from penstock.accumulators.source import Source
 from penstock.runtime import durations
 from penstock.runtime.calls import Function, caller_locals
@@ -59,6 +60,8 @@ class BatchAccumulator(Accumulator[In, Out]):
         if problems:
             raise DefinitionError(*problems)
 
+        converter(source, self.input_codec, None, decode)  # what the source cannot give is an error here
+
     def __call__(self, events: list[In]) -> Out | Awaitable[Out | None] | None:
         """Call the user's function."""
         return cast("Out | Awaitable[Out | None] | None", self.function.fn(events))
@@ -108,11 +111,12 @@ def batch_accumulator(
             (``reject``), or the oldest event that waits gives way (``drop_oldest``). A flush is never refused.
         capacity: Events that may wait; when omitted, ``ingress_limit`` of the configuration, or ``max_size`` when that
             is more.
-        decode: How bytes are read: ``"json"``, ``"msgpack"``, ``"raw"`` for bytes and text as they are, or a function
-            of the bytes.
+        decode: How the bytes of one event are read: ``"json"``, ``"msgpack"``, ``"raw"`` for bytes and text as they
+            are, or a function of the bytes. A source that has a ``decode=`` of its own is told there.
 
     Raises:
-        DefinitionError: The function lacks annotations, does not take a list, or does nothing; no bound was given.
+        DefinitionError: The function lacks annotations, does not take a list, or does nothing; no bound was given; or
+            the source says itself how events are read.
     """
     age = None if max_age is None else durations.seconds(max_age, name="batch_accumulator(max_age=…)")
 

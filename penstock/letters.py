@@ -14,6 +14,7 @@ from penstock.accumulators.record import converter
 from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
 from penstock.reactors.domain import Domain
+from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, DecodeError
 from penstock.runtime.store import letters
 from penstock.runtime.store.rows import LetterRow
@@ -21,6 +22,9 @@ from penstock.runtime.store.store import Store
 
 #: Letters that are read at once.
 PAGE = 100
+
+#: Reads what no input wants any more.
+JSON: Codec[object] = Codec(object, part="dead letter")
 
 #: Why a letter of a reason cannot be given back.
 FOR_GOOD: Mapping[str, str] = {
@@ -104,7 +108,7 @@ class Replayer:
         graph = self._graphs().get(letter.part)
         for domain in self._domains():
             if graph is not None and graph.reactor is not None and graph.reactor.name in domain.reactors:
-                domain.reactors[graph.reactor.name].refire(graph.name, mapping_of(letter), letter.id)
+                domain.reactors[graph.reactor.name].refire(graph.name, mapping_of(letter, domain), letter.id)
                 await domain.flush()
                 return
 
@@ -114,11 +118,11 @@ class Replayer:
         for domain in self._domains():
             reactor = domain.reactors.get(letter.part)
             if reactor is not None:
-                for name, value in mapping_of(letter).items():
+                for name, value in mapping_of(letter, domain).items():
                     if name not in domain.accumulators:
-                        raise gone(letter, "input")
+                        raise gone(letter, "input", name)
 
-                    reactor.retake(name, domain.accumulators[name].definition.output_codec.convert(value), letter.id)
+                    reactor.retake(name, value, letter.id)
 
                 await domain.flush()
                 return
@@ -150,11 +154,22 @@ def event_of(accumulator: AnyAccumulator, payload: bytes) -> object:
             raise error from None
 
 
-def mapping_of(letter: LetterRow) -> dict[str, object]:
-    """Return the values by input that a letter keeps."""
-    return msgspec.json.decode(letter.payload, type=dict[str, object])
+def mapping_of(letter: LetterRow, domain: Domain) -> dict[str, object]:
+    """Return the values by input that a letter keeps; those of inputs that are gone as JSON has them.
+
+    Raises:
+        DecodeError: One does not have the type of its input any more.
+    """
+    values: dict[str, object] = {}
+    for name, raw in msgspec.json.decode(letter.payload, type=dict[str, msgspec.Raw]).items():
+        accumulator = domain.accumulators.get(name)
+        codec = JSON if accumulator is None else accumulator.definition.output_codec
+        values[name] = codec.from_json(bytes(raw))
+
+    return values
 
 
-def gone(letter: LetterRow, kind: str) -> AppError:
+def gone(letter: LetterRow, kind: str, name: str | None = None) -> AppError:
     """Say that there is no longer anybody to give a letter to."""
-    return AppError(f"dead letter {letter.id}: the {kind} {letter.part!r} is not part of this app any more; discard it")
+    part = name or letter.part
+    return AppError(f"dead letter {letter.id}: the {kind} {part!r} is not part of this app any more; discard it")

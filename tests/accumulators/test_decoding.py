@@ -8,6 +8,8 @@ import attrs
 import msgspec
 import pytest
 
+from penstock.accumulators.batch import batch_accumulator
+from penstock.accumulators.kafka import Kafka
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.accumulators.sources import Memory
 from penstock.accumulators.stream import stream_accumulator
@@ -181,3 +183,51 @@ def test_a_source_that_says_how_it_is_read_is_not_overruled() -> None:
         @stream_accumulator(Own(), decode="msgpack")
         def quotes(event: Struct) -> float:
             return event.price
+
+
+BATCHES: list[tuple[str | None, type, bytes, object]] = [
+    (None, Struct, msgspec.json.encode(PLAIN), Struct("X", 1.5)),
+    (None, bytes, b"{as it is", b"{as it is"),
+    (None, str, b"plain text", "plain text"),
+    ("json", Data, msgspec.json.encode(PLAIN), Data("X", 1.5)),
+    ("msgpack", Struct, msgspec.msgpack.encode(PLAIN), Struct("X", 1.5)),
+    ("raw", bytes, b"\x00\xff", b"\x00\xff"),
+    ("raw", str, "ä".encode(), "ä"),
+]
+
+
+@pytest.mark.parametrize("fed", ["pushed", "source"])
+@pytest.mark.parametrize(("decode", "type_", "payload", "value"), BATCHES)
+async def test_a_batch_reads_the_bytes_of_each_event_as_the_other_kinds_do(  # noqa: PLR0917 - a table of cases
+    store_url: str, fed: str, decode: str | None, type_: type, payload: bytes, value: object
+) -> None:
+    def gathered(events: list[object]) -> list[object]:
+        return events
+
+    gathered.__annotations__ = {"events": list[type_], "return": list[type_]}  # type: ignore[valid-type]
+    options: dict[str, object] = {} if decode is None else {"decode": decode}
+    source = Memory([payload, payload]) if fed == "source" else None
+    batch = batch_accumulator(max_size=2, source=source, **options)(gathered)  # type: ignore[arg-type]
+    graph = Graph()
+    async with World(store_url, [Reactor("r", [batch])], [graph]) as world:
+        for _ in range(0 if fed == "source" else 2):
+            await world.accumulator("gathered").push(payload)
+
+        await world.advance(1.0)
+
+    assert graph.inputs == [{"gathered": [value, value]}]
+
+
+def test_a_source_that_says_how_events_are_read_is_told_there() -> None:
+    def one(event: Struct) -> float:
+        return event.price
+
+    def many(events: list[Struct]) -> float:
+        return len(events)
+
+    told = "its source says itself how events are read: give decode= there"
+    with pytest.raises(DefinitionError, match=told):
+        stream_accumulator(Kafka("quotes"), decode="msgpack")(one)
+
+    with pytest.raises(DefinitionError, match=told):
+        batch_accumulator(max_size=2, source=Kafka("quotes"), decode="msgpack")(many)
