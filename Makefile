@@ -13,7 +13,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-JOBS ?= 2
+# Twice the cores that CI has: tests wait for discs and for other processes as much as they compute.
+JOBS ?= 4
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
