@@ -5,7 +5,9 @@
 A real broker on the same machine, four partitions, JSON of about 100 bytes. `getmany` alone is the limit of the client;
 with msgspec and a handler (the newest value of each symbol, and a decision) it does what a program without an engine
 would do. Ours: Kafka → accumulator → firing of a graph of two nodes, with checkpoints and metrics on, and a run for
-each event. All read the same topic in turns, from its beginning; what they saw is compared.
+each event: until all are committed, that is in the store with the positions, and until all are completed as well. All
+read the same topic in turns, from its beginning; what they saw is compared. Then the delay from producing an event to
+handling it, and the time from starting a program that was killed to the first new event that it handles.
 """
 
 import argparse
@@ -31,8 +33,10 @@ from _figures import (
     summarise,
 )
 from _kafka import PARTITIONS, SYMBOLS, Book, Seen, filled, topic_of
+from _kafka_restart import BEFORE, restarted
 
 import penstock as ps
+from penstock.runtime.observe import CutCommitted, Fact
 
 COLUMNS = {
     "what": "{what}",
@@ -42,7 +46,14 @@ COLUMNS = {
     "the same by CPU time": "{cpu_ratio}",
     "CPU / wall, s": "{cpu} / {wall}",
 }
-LATENCIES = {"what": "{what}", "events/s": "{events}", "p50, ms": "{p50}", "p95, ms": "{p95}"}
+LATENCIES = {
+    "what": "{what}",
+    "events/s": "{events}",
+    "p50, ms": "{p50}",
+    "p95, ms": "{p95}",
+    "p50 over `getmany`, ms": "{over}",
+}
+RESTARTS = {"what": "{what}", "events before": "{events}", "CPU / wall, s": "{cpu} / {wall}"}
 
 
 def middle(book: Book) -> float:
@@ -91,6 +102,9 @@ def handled(found: "dict[object, list[object]]", handle: Callable[[bytes], objec
 
 def scaled(spent: Spent, count: int, measured: int) -> Spent:
     """Return what all would have taken: the clock starts with the second batch, when the connection is there."""
+    if not measured:
+        raise SystemExit(f"{count} events come at once, before the clock starts: give more with --events")
+
     share = count / measured
     return Spent(spent.wall * share, spent.cpu * share)
 
@@ -152,27 +166,45 @@ async def ours(brokers: str, topic: str, count: int) -> tuple[Spent, Seen]:
     return scaled(spent, count, count - before), seen
 
 
-async def runs(brokers: str, topic: str, count: int) -> Spent:
-    """Read so many events, and start a run for each: until the last is completed."""
+class Committed:
+    """Counts the effects that cuts have committed."""
+
+    def __init__(self, until: int) -> None:
+        self.count, self.done = 0, asyncio.Event()
+        self._until = until
+
+    def __call__(self, fact: Fact) -> None:
+        """Be told what happens."""
+        if isinstance(fact, CutCommitted):
+            self.count += fact.effects
+            if self.count >= self._until:
+                self.done.set()
+
+
+async def runs(brokers: str, topic: str, count: int) -> tuple[Spent, Spent]:
+    """Read so many events, and start a run for each: until the last is committed, and until it is completed."""
     book = ps.Workflow("book", input=Book)
 
     @book.task
     async def enter(bid: float) -> dict[str, float]:
         return {"entered": bid}
 
-    seen = Seen(until=count)
+    seen, committed = Seen(until=count), Committed(until=count)
+    graph = graph_of(brokers, topic, seen, starts=book)
     with new_store() as store:
-        async with ps.App(store, [graph_of(brokers, topic, seen, starts=book), book], config=ps.Config()) as app:
+        async with ps.App(store, [graph, book], config=ps.Config(), observer=committed) as app:
             await seen.begun.wait()
-            with spending() as spent:
-                await seen.done.wait()
+            with spending() as completing:
+                started, cpu = time.perf_counter(), time.process_time()
+                await committed.done.wait()
+                committing = Spent(time.perf_counter() - started, time.process_time() - cpu)
                 await app.wait_idle()
 
             completed = app.statistics().worker.completed
             if completed != count:
                 raise SystemExit(f"{completed} runs are completed, not {count}")
 
-    return spent
+    return committing, completing
 
 
 @contextmanager
@@ -229,12 +261,13 @@ async def repetition(brokers: str, topic: str, few: str, options: argparse.Names
     if seen.count != count or seen.latest != reference.latest or len(seen.latest) != SYMBOLS:
         raise SystemExit(f"{seen.count} of {count} events were handled, or they end with other values")
 
-    started = await runs(brokers, few, options.runs)
+    committed, completed = await runs(brokers, few, options.runs)
     rows = [
         ("`getmany`, nothing done with the records", count, bare),
         ("`getmany` + msgspec + handler", count, reading),
         ("ours: Kafka → accumulator → firing of two nodes", count, spent),
-        ("ours: Kafka → firing → run committed and completed", options.runs, started),
+        ("ours: Kafka → firing → run committed, while others run", options.runs, committed),
+        ("ours: Kafka → firing → run committed and completed", options.runs, completed),
     ]
     return [
         Cell(
@@ -253,23 +286,38 @@ async def repetition(brokers: str, topic: str, few: str, options: argparse.Names
 
 async def delays(brokers: str, options: argparse.Namespace) -> list[Cell]:
     """Measure the latency of both, in turns."""
+    bare = await latency(brokers, "bare", options.seconds)
+    found = await latency(brokers, "ours", options.seconds)
     return [
-        Cell({"what": what, "events": "200"}, await latency(brokers, how, options.seconds))
-        for what, how in (("`getmany` + msgspec", "bare"), ("ours: Kafka → firing", "ours"))
+        Cell({"what": what, "events": "200"}, {**each, "over": each["p50"] - bare["p50"]})
+        for what, each in (("`getmany` + msgspec", bare), ("ours: Kafka → firing", found))
     ]
 
 
-async def run(brokers: str, options: argparse.Namespace) -> tuple[list[Cell], list[Cell]]:
+def restarts(brokers: str) -> list[Cell]:
+    """Kill a program of both kinds, in turns, and start it again."""
+    rows = [
+        (what, restarted(brokers, how))
+        for what, how in (("`getmany` + msgspec", "bare"), ("ours: Kafka → firing", "ours"))
+    ]
+    return [
+        Cell({"what": what, "events": f"{BEFORE:,}"}, {"wall": spent.wall, "cpu": spent.cpu}) for what, spent in rows
+    ]
+
+
+async def run(brokers: str, options: argparse.Namespace) -> tuple[list[Cell], list[Cell], list[Cell]]:
     """Measure everything."""
     topic, few = await topic_of(brokers, options.events), await topic_of(brokers, options.runs)
     await ours(brokers, few, options.runs)  # warm up
     rates: list[Cell] = []
     waits: list[Cell] = []
+    starts: list[Cell] = []
     for _ in repetitions(options):
         rates += await repetition(brokers, topic, few, options)
         waits += await delays(brokers, options)
+        starts += await asyncio.to_thread(restarts, brokers)
 
-    return rates, waits
+    return rates, waits, starts
 
 
 def main() -> None:
@@ -282,17 +330,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     with filled(options.brokers) as brokers:
-        rates, waits = asyncio.run(run(brokers, options))
+        rates, waits, starts = asyncio.run(run(brokers, options))
 
-    first, second = summarise(rates), summarise(waits)
+    first, second, third = summarise(rates), summarise(waits), summarise(starts)
     facts = {"aiokafka": aiokafka.__version__, "partitions": PARTITIONS, "bytes an event": 103}
     known = environment(options, facts, len(rates) // len(first))
     if options.json:
-        print(as_json(known, {"rates": first, "latencies": second}))
+        print(as_json(known, {"rates": first, "latencies": second, "restarts": third}))
     else:
         tables = {
             "Events a second": (COLUMNS, first),
             "From producing to handling, at 200 a second": (LATENCIES, second),
+            "From starting after `kill -9` to the first new event": (RESTARTS, third),
         }
         print(report("Kafka", known, tables))
 
