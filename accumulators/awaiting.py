@@ -85,6 +85,11 @@ class AwaitingAccumulator(LiveAccumulator):
     def idle(self) -> bool:
         return not self._queue
 
+    @property
+    @override
+    def processed(self) -> bool:
+        return not self._queue
+
     @override
     def accept(self, payload: object, position: Position | None = None, partition: str = "") -> bool:
         if position is not None:

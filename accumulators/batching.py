@@ -18,6 +18,7 @@ from penstock.accumulators.buffer import Buffer
 from penstock.accumulators.live import UNREAD, LiveAccumulator
 from penstock.accumulators.signal import Signal
 from penstock.accumulators.source import Position, check_place
+from penstock.accumulators.trials import BATCH
 from penstock.runtime.foreign import is_failure
 from penstock.runtime.scheduler import Timer
 
@@ -30,7 +31,10 @@ class BatchingAccumulator(LiveAccumulator):
     overflowed: int
     capacity: int
 
-    __slots__ = ("_asked", "_begun", "_buffer", "_max_age", "_max_size", "_open", "_room", "_timer")
+    __slots__ = (
+        *("_asked", "_begun", "_buffer", "_full_batches", "_max_age"),
+        *("_max_size", "_open", "_room", "_timer", "_work"),
+    )
 
     @override
     def _blank(self) -> None:
@@ -44,6 +48,9 @@ class BatchingAccumulator(LiveAccumulator):
         self._buffer: Buffer[object] = Buffer(batch.input_codec)
         #: Events of the batch that fills; those before them in the buffer are being processed.
         self._open = 0
+        #: How many events each batch has that waits to be processed; those of the first stand first in the buffer.
+        self._full_batches: deque[int] = deque()
+        self._work: asyncio.Future[None] | None = None
         self._timer: Timer | None = None
         self._asked = self._begun = False
         self._room = Signal()
@@ -132,15 +139,68 @@ class BatchingAccumulator(LiveAccumulator):
 
         return count
 
+    @property
+    @override
+    def repeats(self) -> bool:
+        return True
+
+    @property
+    def queues(self) -> bool:
+        """Whether full batches may queue up, so that ``process`` is needed."""
+        return self.trials.wary
+
     def _process_batch(self, count: int) -> None:
-        """Call the function at once."""
+        """Call the function at once; or in its turn, when one of the batches may be what ended the process."""
+        if self._full_batches or (self.queues and self.trials.doubts(BATCH)):
+            self._queue(count)
+        else:
+            self._process_at_once(count)
+
+    def _process_at_once(self, count: int) -> None:
+        try:
+            self._process_now(count)
+        except BaseException:  # not for the events: they are still there
+            self._open += count
+            raise
+
+    def _queue(self, count: int) -> None:
+        self._full_batches.append(count)
+        if self._work is not None and not self._work.done():
+            self._work.set_result(None)
+
+    async def process(self) -> None:
+        """Process full batches, for ever; the body of a supervised part."""
+        while True:
+            if not self._full_batches:
+                self._work = asyncio.get_running_loop().create_future()
+                await self._work
+
+            await self._process_first(self._full_batches[0])
+            self._full_batches.popleft()
+            if not self._full_batches:
+                self.calm()
+
+    async def _process_first(self, count: int) -> None:
+        if not self.trials.doubts(BATCH):
+            await self._run(count)
+            return
+
+        async with self.trials.alone(BATCH, self._buffer.first, count) as deadly:
+            if deadly is None:
+                await self._run(count)
+            else:
+                self._fail(count, deadly)
+
+    async def _run(self, count: int) -> None:
+        self._process_now(count)
+
+    def _process_now(self, count: int) -> None:
         try:
             value = self._call(list(islice(self._buffer.values, count)))
             if value is not None:
                 value = self._conform(value)
         except BaseException as error:  # user code; raised again if it is not for the events
             if not is_failure(error):
-                self._open += count
                 raise
 
             self._fail(count, error)
@@ -164,6 +224,7 @@ class BatchingAccumulator(LiveAccumulator):
 
     def _let_go(self, count: int) -> None:
         self._note()
+        self.trials.moved(BATCH)
         self._buffer.take(count)
         self._room.tell()
         self.keeper.hurry()
@@ -188,6 +249,10 @@ class BatchingAccumulator(LiveAccumulator):
     def begin(self) -> None:
         """Flush what is full by now, and let the rest grow as old as it may, its age before the start included."""
         self._begun = True
+        tried = self.trials.of(BATCH)
+        if tried is not None and tried.position == self._buffer.first and tried.events <= self._open:
+            self._close(tried.events)  # the same events again: only then it is the same batch
+
         while self._max_size is not None and self._open >= self._max_size:
             self._close(self._max_size)
 
@@ -218,7 +283,7 @@ class BatchingAccumulator(LiveAccumulator):
     @property
     @override
     def idle(self) -> bool:
-        return not self._asked
+        return not self._full_batches and not self._asked
 
     @property
     @override
@@ -258,39 +323,19 @@ class BatchingAccumulator(LiveAccumulator):
 class AwaitingBatch(BatchingAccumulator):
     """A live batch accumulator of an ``async def``: full batches queue up, and one task processes them in order."""
 
-    __slots__ = ("_full_batches", "_work")
-
-    @override
-    def _blank(self) -> None:
-        super()._blank()
-        #: How many events each has; those of the first stand first in the buffer.
-        self._full_batches: deque[int] = deque()
-        self._work: asyncio.Future[None] | None = None
+    __slots__ = ()
 
     @property
     @override
-    def idle(self) -> bool:
-        return not self._full_batches and not self._asked
+    def queues(self) -> bool:
+        return True
 
     @override
     def _process_batch(self, count: int) -> None:
-        self._full_batches.append(count)
-        if self._work is not None and not self._work.done():
-            self._work.set_result(None)
+        self._queue(count)
 
-    async def process(self) -> None:
-        """Process full batches, for ever; the body of a supervised part."""
-        while True:
-            if not self._full_batches:
-                self._work = asyncio.get_running_loop().create_future()
-                await self._work
-
-            await self._process_first(self._full_batches[0])
-            self._full_batches.popleft()
-            if not self._full_batches:
-                self.calm()
-
-    async def _process_first(self, count: int) -> None:
+    @override
+    async def _run(self, count: int) -> None:
         try:
             value = await cast("Awaitable[object]", self._call(list(islice(self._buffer.values, count))))
             if value is not None:

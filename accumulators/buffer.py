@@ -70,7 +70,7 @@ class Buffer(Generic[T]):
             self.values.popleft()
             self._numbers.popleft()
 
-        self._forget(self._first - 1)
+        self._forget(self.first - 1)
 
     def remove(self, index: int) -> None:
         """Take one value from wherever it is.
@@ -82,7 +82,8 @@ class Buffer(Generic[T]):
         self._new = deque(row for row in self._new if row.number != number)
 
     @property
-    def _first(self) -> int:
+    def first(self) -> int:
+        """The number of the oldest value, or of the next one when there is none."""
         return self._numbers[0] if self._numbers else self._next
 
     def _forget(self, number: int) -> None:
@@ -103,7 +104,7 @@ class Buffer(Generic[T]):
         Returns:
             Values that cannot be stored, each once.
         """
-        gone = self._first - 1
+        gone = self.first - 1
         if self._trimmed < min(gone, self._stored):
             trim(gone)
 

@@ -38,6 +38,9 @@ class Feed:
         """Wait until more can be taken."""
         await self._accumulator.ready()
 
+    async def finish(self) -> None:
+        """Be told that the source has ended."""
+
     def connecting(self) -> None:
         """Note that the system behind the source is being reached; the last error stays until it is."""
         self._accumulator.health = "connecting"

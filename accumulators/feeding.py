@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from penstock.accumulators.awaiting import AwaitingAccumulator
-from penstock.accumulators.batching import AwaitingBatch
+from penstock.accumulators.batching import BatchingAccumulator
+from penstock.accumulators.careful import CarefulFeed
 from penstock.accumulators.feed import Feed
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.polling import PollingAccumulator
@@ -36,7 +37,10 @@ def restart(accumulator: LiveAccumulator) -> RestartPolicy | None:
 
 def processor(accumulator: LiveAccumulator) -> Body | None:
     """Return what processes the events of an accumulator; None for one that does so when they come."""
-    return accumulator.process if isinstance(accumulator, AwaitingAccumulator | AwaitingBatch) else None
+    if isinstance(accumulator, AwaitingAccumulator):
+        return accumulator.process
+
+    return accumulator.process if isinstance(accumulator, BatchingAccumulator) and accumulator.queues else None
 
 
 async def poll(accumulator: LiveAccumulator, scheduler: Scheduler, threads: Threads) -> None:
@@ -71,10 +75,11 @@ async def ask(definition: PollingAccumulator[object], threads: Threads) -> objec
 
 async def stream(accumulator: LiveAccumulator, source: Source, scheduler: Scheduler, threads: Threads) -> None:
     """Let the source bring events until it ends."""
-    feed = Feed(accumulator, scheduler, threads)
+    feed = (CarefulFeed if accumulator.trials.wary else Feed)(accumulator, scheduler, threads)
     feed.live()  # a source that has to connect first says so before anybody can look
     try:
         await source.run(feed, accumulator.newest_positions())
+        await feed.finish()
     except (Exception, CancelledError) as error:
         note_failure(accumulator, error)
         raise

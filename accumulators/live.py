@@ -22,6 +22,7 @@ from penstock.accumulators.record import Bound, converter, raw_of
 from penstock.accumulators.source import Placed, Position, check_place
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.accumulators.stream import FoldState, StreamAccumulator
+from penstock.accumulators.trials import Doubt, Trials
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, ChannelFull, DecodeError, StateIncompatible
 from penstock.runtime.foreign import error_text, is_failure, value_text
@@ -116,9 +117,8 @@ class AccumulatorState(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, Position] = {}
     #: The state that the function carries, as its own codec writes it.
     memory: bytes | None = None
-    #: How often rows of the inbox were applied again that the process may not survive; and which, if it was one alone.
-    replays: int = 0
-    replayed: int = 0
+    #: What is done again after a crash; None for nothing.
+    doubt: Doubt | None = None
     #: When the oldest event came that waits in a batch, in seconds since 1970.
     since: float | None = None
 
@@ -162,11 +162,10 @@ class LiveAccumulator:
         "rate",
         "readers",
         "refused",
-        "replayed",
-        "replays",
         "sequence",
         "state",
         "stored",
+        "trials",
         "undecodable",
         "waiting",
     )
@@ -255,9 +254,8 @@ class LiveAccumulator:
         self._stored_memory: bytes | None = None
         #: The last row of the inbox that was applied since the last cut; 0 for none.
         self.consumed: int = 0
-        #: The mark of the rows that are applied again, as in the stored state.
-        self.replays: int = 0
-        self.replayed: int = 0
+        #: What is done again after a crash.
+        self.trials: Trials = Trials(self._note)
         self._since: float | None = None
         self.changed: bool = False
 
@@ -474,6 +472,11 @@ class LiveAccumulator:
         """Whether all that was taken is processed."""
         return True
 
+    @property
+    def processed(self) -> bool:
+        """Whether each event that was taken is processed, or stands in a batch."""
+        return True
+
     async def ready(self) -> None:
         """Wait until more can be taken; others on the loop have their turn in any case."""
         await self.gate.ready()
@@ -593,6 +596,11 @@ class LiveAccumulator:
                 " let a node return the event (emits=), or start a workflow with it (starts=)"
             )
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it does anything again by itself after a crash."""
+        return self.definition.source is not None
+
     # -- batches and windows -------------------------------------------------------------------------------
 
     @property
@@ -660,11 +668,11 @@ class LiveAccumulator:
         self._note()
         self._reject("decode" if isinstance(error, StateIncompatible) else "process", error, payload, None, "")
 
-    def mark_replay(self, row: int, times: int) -> None:
-        """Note which row is applied again, 0 for all of them, and how often; 0 times when that is over."""
-        if (self.replayed, self.replays) != (row, times):
-            self.replayed, self.replays = row, times
-            self._note()
+    def refuse(self, payload: object, error: Exception, position: Position, partition: str) -> None:
+        """Keep aside an event of a source that must not be processed."""
+        self.events += 1
+        self._note()
+        self._reject("process", error, payload, position, partition)
 
     def _note(self) -> None:
         if not self.changed:
@@ -685,8 +693,7 @@ class LiveAccumulator:
             sequence=self.sequence,
             positions=self.positions,
             memory=self._stored_memory,
-            replays=self.replays,
-            replayed=self.replayed,
+            doubt=self.trials.stored(self.positions),
             since=self._since,
         )
         return self.CODEC.encode(state), error
@@ -718,7 +725,7 @@ class LiveAccumulator:
         self.sequence = self._sequence_before = state.sequence
         self.positions = dict(state.positions)
         self.stored = dict(state.positions)
-        self.replays, self.replayed = state.replays, state.replayed
+        self.trials.restore(state.doubt, state.positions)
         self._since = state.since
         if self._memory is not None and state.memory is not None:
             self._stored_memory = state.memory

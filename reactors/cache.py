@@ -1,8 +1,8 @@
 """How the values of a key are written: the newest ones in a cache, the snapshot of a firing, what waits in a queue.
 
 Keys in the store are text: nothing for the only key of a reactor without ``key=``, ``=X`` for text, ``#5`` for a
-number. Two more stand beside them under a component's name: ``*`` for the broadcast values, ``@`` for an
-accumulator's own state.
+number. More stand beside them under a component's name: ``*`` for the broadcast values, ``!`` for how often a reactor
+fired again what was due, ``@`` for an accumulator's own state.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from penstock.runtime.errors import StateIncompatible
 
 ACCUMULATOR_KEY = "@"
 BROADCAST_KEY = "*"
+REPEAT_KEY = "!"
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from penstock.accumulators.inbox import Inbox
 from penstock.accumulators.kinds import live_class
 from penstock.accumulators.live import LiveAccumulator, nothing
 from penstock.accumulators.signal import Signal
+from penstock.accumulators.trials import Alone
 from penstock.reactors.ages import Ages
 from penstock.reactors.components import Component
 from penstock.reactors.cut import Carry, Cutter
@@ -160,6 +161,8 @@ class Domain:
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer, ages=self._ages)
         self._parts: list[Part] = []
         self._processors: list[Part] = []
+        self._alone = Alone(self.gate.inside.suspect, self._cuts.settle, self._signal, scheduler.clock)
+        self._crashed = False
         self._replay = self._replay_of([])
 
     @override
@@ -178,6 +181,7 @@ class Domain:
         names = {*self.accumulators, *self.reactors}
         state = await checkpoints.take_over(self._store, self.name, self.shard, components=names)
         self.epoch = state.epoch
+        self._crashed = state.crashed
         clock = self._scheduler.clock
         await restore_histories(self._store, self.shard, self.reactors)
         Restorer(self.accumulators, self.reactors, clock=clock, observer=self._observer).restore(state)
@@ -203,6 +207,7 @@ class Domain:
         Raises:
             StoreError: It could not be committed that firings are run again.
         """
+        await self._begin_repeats()
         flights = [(reactor, flight) for reactor in self.reactors.values() for flight in reactor.flying]
         reruns = Reruns(flights, flush=self.flush, signal=self._signal, inside=self.gate.inside)
         for reactor in self.reactors.values():
@@ -223,6 +228,20 @@ class Domain:
             self._parts.append(supervisor.start(f"domain {self.name} applying again", go_on))
         else:
             await self._go_on(supervisor)
+
+    async def _begin_repeats(self) -> None:
+        """Commit that what was not done when the process died is done again; nothing after an orderly stop."""
+        fresh = False
+        for accumulator in self.accumulators.values():
+            repeats = accumulator.repeats
+            accumulator.trials.begin(self._alone, crashed=self._crashed, repeats=repeats)
+            fresh = fresh or (self._crashed and repeats)
+
+        for reactor in self.reactors.values():
+            fresh = reactor.repeats.begin(self._alone, crashed=self._crashed) or fresh
+
+        if fresh:
+            await self.flush()
 
     async def _go_on(self, supervisor: Supervisor) -> None:
         """Apply what is left in the inbox, then what is new."""
@@ -320,6 +339,9 @@ class Domain:
     def _calmed(self) -> None:
         """Let those look who wait for rest: inside, and outside."""
         self._replay.settle()
+        for reactor in self.reactors.values():
+            reactor.look()
+
         self._signal.tell()
         self._calm()
 

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from penstock.reactors.firing import Firing, Key, Subscriber
 from penstock.runtime.scheduler import Timer
 
-#: Re-runs of a firing that the process may not survive; after the last of them it becomes a dead letter.
-MOST_CRASHES = 3
-
 
 class Queued:
     """One boundary that waits in the queue of a sequential reactor.

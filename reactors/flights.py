@@ -10,10 +10,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from penstock.accumulators.gate import Inside
+from penstock.accumulators.trials import DOUBTFUL, MOST_CRASHES, Alone
 from penstock.reactors.crew import Crew
 from penstock.reactors.failing import Errors, Failing
 from penstock.reactors.firing import Outcome, Subscriber
-from penstock.reactors.flight import MOST_CRASHES, Flight, Slot
+from penstock.reactors.flight import Flight, Slot
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import AppError
@@ -74,6 +75,7 @@ class Flights:
         )
         self._inside = inside
         self._crew: Crew | None = None
+        self._alone: Alone | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
         self.waits: bool = False
         self.superseded: int = 0
@@ -126,7 +128,12 @@ class Flights:
 
     def _set(self, subscribers: tuple[Subscriber, ...]) -> None:
         self.subscribers = subscribers
-        self.waits = any(each.is_async for each in subscribers)
+        self.waits = self._alone is not None or any(each.is_async for each in subscribers)
+
+    def be_careful(self, alone: Alone | None) -> None:
+        """From now on run no graph before its firing is committed, and plain ones alone; None: as ever."""
+        self._alone = alone
+        self._set(self.subscribers)
 
     def start(self, supervisor: Supervisor) -> None:
         """Be able to run what waits."""
@@ -189,20 +196,21 @@ class Flights:
         self._ledger.track(flight)
         errors: dict[str, BaseException] = {}
         self._failed[flight.firing.id] = errors
+        careful = self._alone is not None and not flight.counted
         for subscriber in self.subscribers:
-            if not subscriber.is_async and subscriber.name not in flight.done:
+            if not subscriber.is_async and not careful and subscriber.name not in flight.done:
                 self._run_inline(flight, subscriber, errors)
 
-        todo = self._todo(flight) if self._crew is not None else []
+        todo = self._todo(flight, careful=careful) if self._crew is not None else []
         if self._crew is not None and todo:
             flight.tasks = {subscriber.name: (subscriber, None) for subscriber in todo}
             self._crew.give(flight)
         else:
             self._close(flight)
 
-    def _todo(self, flight: Flight) -> list[Subscriber]:
-        """Return the graphs that wait and are not done."""
-        return [each for each in self.subscribers if each.is_async and each.name not in flight.done]
+    def _todo(self, flight: Flight, *, careful: bool) -> list[Subscriber]:
+        """Return the graphs that wait and are not done; the others too, when they are not run in-line."""
+        return [each for each in self.subscribers if (each.is_async or careful) and each.name not in flight.done]
 
     def _run_inline(self, flight: Flight, subscriber: Subscriber, errors: dict[str, BaseException]) -> None:
         self._inside.firing = self._definition.name
@@ -220,7 +228,30 @@ class Flights:
 
     async def _run(self, flight: Flight) -> None:
         """Run the graphs of a firing that wait, side by side, on a task of the crew."""
-        await together(*(self._run_one(flight, subscriber) for subscriber, _ in tuple(flight.tasks.values())))
+        alone = self._alone
+        if alone is not None and not flight.counted and not await self._run_alone(flight, alone):
+            return  # the domain has ended
+
+        waiting = [subscriber for subscriber, _ in flight.tasks.values() if subscriber.is_async]
+        await together(*(self._run_one(flight, subscriber) for subscriber in waiting))
+
+    async def _run_alone(self, flight: Flight, alone: Alone) -> bool:
+        """Commit a firing, then run its plain graphs while nothing else runs that is in doubt."""
+        plain = [subscriber for subscriber, _ in flight.tasks.values() if not subscriber.is_async]
+        async with alone.lock:
+            flight.counted = True
+            # the times before were with all the others; one that waits is seen in the store, and counted as any other
+            flight.crashes = DOUBTFUL if plain else 1
+            self._ledger.track(flight)
+            if not await alone.commit():
+                return False
+
+            errors = self._failed.get(flight.firing.id, {})
+            for subscriber in plain:
+                self._run_inline(flight, subscriber, errors)
+
+            flight.crashes = 1
+            return True
 
     async def _run_one(self, flight: Flight, subscriber: Subscriber) -> None:
         flight.tasks[subscriber.name] = subscriber, asyncio.current_task()

@@ -22,7 +22,7 @@ class Entries:
 
     __slots__ = (
         *("accumulators", "broadcasts", "consumed", "effects", "fired", "flights"),
-        *("letters", "queues", "settled", "slots"),
+        *("letters", "queues", "repeats", "settled", "slots"),
     )
 
     def __init__(self) -> None:
@@ -35,6 +35,8 @@ class Entries:
         self.queues: dict[tuple[str, Key], Slot] = {}
         #: Reactors with new broadcast values.
         self.broadcasts: set[str] = set()
+        #: By reactor: whether it fires again what was due when the process died.
+        self.repeats: dict[str, bool] = {}
         #: By id of the firing.
         self.flights: dict[str, Flight] = {}
         self.effects: list[Recorded] = []
@@ -45,7 +47,7 @@ class Entries:
         self.fired: list[Fired] = []
 
     def __bool__(self) -> bool:
-        state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights
+        state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights or self.repeats
         return bool(state or self.effects or self.letters or self.fired or self.settled)
 
     @property
@@ -72,6 +74,7 @@ class Entries:
         self.slots.update(later.slots)
         self.queues.update(later.queues)
         self.broadcasts |= later.broadcasts
+        self.repeats.update(later.repeats)
         self.flights.update(later.flights)
         self.effects += later.effects
         self.letters += later.letters
@@ -157,6 +160,11 @@ class Ledger:
     def touch_broadcasts(self, reactor: str) -> None:
         """Note that the broadcast values of a reactor differ from what the store holds."""
         self.next.broadcasts.add(reactor)
+        self._arm()
+
+    def repeat(self, reactor: str, *, again: bool) -> None:
+        """Note that a reactor fires again what was due when the process died, or that it is through with it."""
+        self.next.repeats[reactor] = again
         self._arm()
 
     def track(self, flight: Flight) -> None:

@@ -19,6 +19,7 @@ from penstock.reactors.history import Fired
 from penstock.reactors.inputs import Inputs
 from penstock.reactors.ledger import Ledger
 from penstock.reactors.reactor import Reactor
+from penstock.reactors.repeats import Repeats
 from penstock.reactors.statistics import ReactorStatistics
 from penstock.reactors.takers import Takers
 from penstock.reactors.view import KeyState, ReactorState
@@ -37,6 +38,7 @@ class LiveReactor:
         definition: What was declared.
         name: Its name.
         inputs: What it joins.
+        repeats: What it fires again after a crash.
         windows: Inputs whose windows their accumulators store; a keyed reactor has one window for all keys.
         warming: Its start.
     """
@@ -53,6 +55,7 @@ class LiveReactor:
         "definition",
         "inputs",
         "name",
+        "repeats",
         "warming",
         "windows",
     )
@@ -91,6 +94,7 @@ class LiveReactor:
         self._decider = Decider(
             definition, ledger=ledger, gate=gate, scheduler=scheduler, observer=observer, history=history, calm=calm
         )
+        self.repeats: Repeats = Repeats(self._decider, ledger)
         self.inputs: Inputs = self._decider.inputs
         self._takers = Takers(self._decider, definition, ledger=ledger, gate=gate, monotonic=scheduler.clock.monotonic)
         self._commands = Commands(self._decider, definition, self._takers, gate=gate, pausing=pausing)
@@ -428,6 +432,11 @@ class LiveReactor:
         decider.flights.start(supervisor)
         decider.started = True
         decider.release()
+
+    def look(self) -> None:
+        """Look whether all that was due at the start is fired."""
+        if self.repeats.look():
+            self._rewire()
 
     def warm_up(self) -> None:
         """Fire no more, until the sources that start now are ready."""

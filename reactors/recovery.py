@@ -63,6 +63,10 @@ class Restorer:
                 self._ignore(row.reactor, f"firing {row.firing}", "the reactor is gone")
 
     def _restore_key(self, reactor: LiveReactor, key: str, value: bytes) -> None:
+        if key == cache.REPEAT_KEY:
+            reactor.repeats.failed = True
+            return
+
         if key != cache.BROADCAST_KEY and (key == "") == (reactor.definition.key is not None):
             self._ignore(reactor.name, f"key {key!r}", "keys are told apart in another way now")
             return

@@ -1,8 +1,8 @@
 """Journalled events that no cut has consumed, applied again at the start; none of them ends the process for ever.
 
-A mark in the state of the accumulators says that their rows are being applied again, and is committed before that. If
-the process does not survive it, the next one applies the rows one at a time: each with its number in the mark, in the
-cut that consumes the row before it. A row at ``MOST_CRASHES`` becomes a dead letter instead.
+A trial of the accumulators says that their rows are being applied again, and is committed before that. If the process
+does not survive it, the next one applies the rows one at a time: each is a trial of its own, in the cut that consumes
+the row before it. A row at ``MOST_CRASHES`` becomes a dead letter instead.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from penstock.accumulators.gate import SLICE_EVENTS, Gate
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.signal import Signal
-from penstock.reactors.flight import MOST_CRASHES
+from penstock.accumulators.trials import APPLIED, INBOX, Trial, deadly
 from penstock.runtime.errors import AppError, StateIncompatible
 from penstock.runtime.store.rows import InboxRow
 
@@ -51,7 +51,7 @@ class Replay:
     @property
     def suspicious(self) -> bool:
         """Whether the process did not survive it the last time; then it may take long."""
-        return any(accumulator.replays for accumulator in self._accumulators.values())
+        return any(accumulator.trials.of(INBOX) for accumulator in self._accumulators.values())
 
     async def run(self) -> None:
         """Apply all rows; called again after an error, it goes on.
@@ -65,18 +65,18 @@ class Replay:
             await self._all()
 
     def settle(self) -> None:
-        """Take the mark from those accumulators that are done with their rows."""
+        """End the trial of those accumulators that are done with their rows."""
         if self._rows:
             return
 
         for accumulator in [each for each in self._marked if each.idle]:
             self._marked.discard(accumulator)
-            accumulator.mark_replay(0, 0)
+            accumulator.trials.mark(INBOX, None)
 
     async def _all(self) -> None:
         self._marked = {self._accumulators[row.accumulator] for row in self._rows}
         for accumulator in self._marked:
-            accumulator.mark_replay(0, 1)
+            accumulator.trials.mark(INBOX, Trial(0, 1))
 
         await self._flush()
         while self._rows:
@@ -99,16 +99,15 @@ class Replay:
 
     async def _alone(self, row: InboxRow) -> None:
         accumulator = self._accumulators[row.accumulator]
-        times = accumulator.replays + 1 if accumulator.replayed == row.seq else 2  # the first was with all the others
-        if times > MOST_CRASHES:
-            deaths = f"the process died each of the {MOST_CRASHES} times that this event was applied again"
-            self._apply(row, refused=AppError(deaths))
+        trial = accumulator.trials.next_time(INBOX, row.seq)
+        if trial is None:
+            self._apply(row, refused=deadly(APPLIED))
             return
 
-        accumulator.mark_replay(row.seq, times)
+        accumulator.trials.mark(INBOX, trial)
         await self._flush()
         self._apply(row)
-        while not accumulator.idle:
+        while not accumulator.processed:
             await self._signal.wait()
 
     def _apply(self, row: InboxRow, refused: AppError | None = None) -> None:

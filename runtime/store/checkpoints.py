@@ -37,6 +37,8 @@ class DomainState(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Each write of this owner carries it.
     epoch: int
+    #: Whether there was an owner before who did not stop in order.
+    crashed: bool
     #: (component, key) → value.
     state: dict[tuple[str, str], bytes]
     #: In flight when the last owner ended, in the order in which they were started.
@@ -53,6 +55,7 @@ async def take_over(store: Store, domain: str, shard: int = 0, *, components: Co
     Rows of the components that lie under another domain's name move here. All of that is committed before this returns;
     whatever the last owner still writes is refused.
     """
+    ended = await store.read(ENDED, domain=domain, shard=shard)
     unit = store.unit("take over")
     for kind in MOVES:
         for component in sorted(components):
@@ -60,10 +63,12 @@ async def take_over(store: Store, domain: str, shard: int = 0, *, components: Co
 
     unit.add(TAKE_DOMAIN, (domain, shard, store.node))
     await store.commit(unit)
-    return await load(store, domain, shard, unit.results[0], components)
+    return await load(store, domain, shard, unit.results[0], components, crashed=None in ended)
 
 
-async def load(store: Store, domain: str, shard: int, epoch: int, components: Collection[str]) -> DomainState:
+async def load(
+    store: Store, domain: str, shard: int, epoch: int, components: Collection[str], *, crashed: bool = False
+) -> DomainState:
     """Read what the owner of an epoch starts with."""
     [found] = await store.read(OWNED, domain=domain, shard=shard)
     if found < epoch:
@@ -75,6 +80,7 @@ async def load(store: Store, domain: str, shard: int, epoch: int, components: Co
     log = await store.read(LOG_OF, domain=domain, shard=shard)
     return DomainState(
         epoch=epoch,
+        crashed=crashed,
         state={(component, key): value for component, key, value in state if component in components},
         firings=[row for row in firings if row.reactor in components],
         inbox=[row for row in inbox if row.accumulator in components],
@@ -161,6 +167,11 @@ def decode_owned(row: Values) -> int:
     return cast("tuple[int]", row)[0]
 
 
+def decode_ended(row: Values) -> int | None:
+    """Return when the owner stopped in order."""
+    return cast("tuple[int | None]", row)[0]
+
+
 def decode_state(row: Values) -> tuple[str, str, bytes]:
     """Return (component, key, value)."""
     return cast("tuple[str, str, bytes]", row)
@@ -196,6 +207,7 @@ def decode_log(row: Values) -> LogRow:
 
 
 OWNED = Query("domain", decode_owned)
+ENDED = Query("end of a domain", decode_ended)
 STATE_OF = Query("state of a domain", decode_state)
 FIRINGS_OF = Query("firings of a domain", decode_firing)
 INBOX_OF = Query("inbox of a domain", decode_inbox)

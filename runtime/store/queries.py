@@ -76,6 +76,7 @@ OPEN = COMMANDS.c.answered_at.is_(None)
 
 QUERIES: Mapping[str, ClauseElement] = {
     "domain": of_domain(DOMAINS, "epoch"),
+    "end of a domain": of_domain(DOMAINS, "stopped_at"),
     "state of a domain": of_domain(STATE, "component", "key", "value"),
     "firings of a domain": of_domain(
         FIRINGS,
