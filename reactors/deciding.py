@@ -137,7 +137,7 @@ class Decider:
         )
         self.keys: Keys = Keys(definition.key_ttl, scheduler, self._forget)
         keep = ledger.remember if definition.history == "store" else None
-        self.history: History = History(self._monotonic, definition.history_limit or history, gate.ended, keep)
+        self.history: History = History(self._monotonic, definition.history_limit or history, gate, keep)
         sequential = definition.strategy == "sequential"
         self.backlog: Backlog | None = Backlog(definition, ledger=ledger, gate=gate) if sequential else None
         self.batches: tuple[LiveAccumulator, ...] = ()
@@ -277,7 +277,7 @@ class Decider:
             graph,
             names=self._names,
             monotonic=self._monotonic,
-            gate=self._gate,
+            inside=self._gate.inside,
             ledger=self._ledger,
             history=self.history,
         )
@@ -293,11 +293,8 @@ class Decider:
             self._ledger.touch_slot(self.name, slot)
 
         self.sequence = sequence = self.sequence + 1
-        monotonic = self._monotonic
-        start = monotonic()
-        if start >= self._gate.slice_end:
-            self._gate.overdue(start)
-
+        start = self._monotonic()
+        noted = (start > self.history.look_from and self.history.look(start)) or manual
         slot.lent = True
         values = {**self.shared, **slot.values} if self.shared else slot.values
         names = self._names[bits]
@@ -306,7 +303,7 @@ class Decider:
             self.flights.launch(Flight(firing, slot, bits))
             self.weigh()
         else:
-            self._run_inline(firing, slot, bits)
+            self._run_inline(firing, slot, bits, noted=noted)
 
         return firing
 
@@ -326,7 +323,7 @@ class Decider:
         """Take note that the only graph failed, in the fast lane."""
         self.flights.fail(Flight(firing, slot, bits), {self.flights.subscribers[0].name: error})
 
-    def _run_inline(self, firing: Firing, slot: Slot, bits: int) -> None:
+    def _run_inline(self, firing: Firing, slot: Slot, bits: int, *, noted: bool) -> None:
         """Run the graphs in-line, or none."""
         slot.flight = INLINE
         errors: dict[str, BaseException] = {}
@@ -347,7 +344,7 @@ class Decider:
         if self.batches:
             self._flush_batches()
 
-        if firing.manual or firing.moment > self.history.measure_from:
+        if noted:
             self.history.close(firing)
 
         self.came_meanwhile(slot)

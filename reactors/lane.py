@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, cast, runtime_checkable
 
-from penstock.accumulators.gate import Gate
+from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import Taker
 from penstock.reactors.firing import Anchor, Firing, Subscriber
 from penstock.reactors.flight import INLINE, Slot
@@ -66,7 +66,7 @@ class Quick(Protocol):
 class Lane:
     """Fires the keys of a reactor whose one graph is of plain functions."""
 
-    __slots__ = ("_gate", "_graph", "_history", "_ledger", "_monotonic", "_names", "_quick", "_recorded", "_road")
+    __slots__ = ("_graph", "_history", "_inside", "_ledger", "_monotonic", "_names", "_quick", "_recorded", "_road")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Lane:
         *,
         names: Mapping[int, frozenset[str]],
         monotonic: Callable[[], float],
-        gate: Gate,
+        inside: Inside,
         ledger: Ledger,
         history: History,
     ) -> None:
@@ -86,14 +86,14 @@ class Lane:
             graph: Its graph.
             names: The inputs behind bits.
             monotonic: Tells the time.
-            gate: The domain's gate.
+            inside: Notes what runs.
             ledger: Takes the effects.
             history: Of its firings.
         """
         self._road, self._graph, self._names = road, graph, names
         self._quick = quick = graph if isinstance(graph, Quick) else None
         self._recorded = as_they_are if quick is None else quick.recorded
-        self._monotonic, self._gate, self._ledger, self._history = monotonic, gate, ledger, history
+        self._monotonic, self._inside, self._ledger, self._history = monotonic, inside, ledger, history
 
     def entrance(  # noqa: C901 (each call would cost a tenth of the whole)
         self, slot: Slot, name: str, bit: int, put: Put
@@ -112,8 +112,8 @@ class Lane:
             return partial(put, slot, name, bit)
 
         traverse, watched, recorded = self._quick.call_for_effects, self._quick.listeners, self._recorded
-        road, history, gate, monotonic = self._road, self._history, self._gate, self._monotonic
-        reactor, inside = road.name, gate.inside
+        road, history, monotonic = self._road, self._history, self._monotonic
+        reactor, inside = road.name, self._inside
 
         def take(value: object) -> None:
             if slot.dirty or not slot.changed or slot.flight is not None or road.held or watched:
@@ -127,9 +127,7 @@ class Lane:
             values[name] = value
             road.sequence = sequence = road.sequence + 1
             start = monotonic()
-            noted = start > history.measure_from
-            if noted and start >= gate.slice_end:
-                gate.overdue(start)
+            noted = start > history.look_from and history.look(start)
 
             slot.flight = INLINE
             inside.firing = reactor
@@ -158,12 +156,10 @@ class Lane:
         values = {**road.shared, **slot.values} if road.shared else slot.values
         road.sequence = sequence = road.sequence + 1
         start = self._monotonic()
-        noted = start > self._history.measure_from
-        if noted and start >= self._gate.slice_end:
-            self._gate.overdue(start)
+        noted = start > self._history.look_from and self._history.look(start)
 
         slot.flight = INLINE
-        self._gate.inside.firing = road.name
+        self._inside.firing = road.name
         firing: Firing | None = None
         try:
             if quick is None or quick.listeners:
@@ -175,7 +171,7 @@ class Lane:
             self._fail(slot, bits, firing or self._written(slot, bits, values, start, sequence), error)
             return
 
-        self._gate.inside.firing = slot.flight = None
+        self._inside.firing = slot.flight = None
         if firing is not None:
             self._close(firing, effects, noted=noted)
         elif effects or noted:
@@ -192,7 +188,7 @@ class Lane:
         return Firing(road.series, road.name, slot.key, values, self._names[bits], start, road.anchor, sequence)
 
     def _fail(self, slot: Slot, bits: int, firing: Firing, error: BaseException) -> None:
-        self._gate.inside.firing = slot.flight = None
+        self._inside.firing = slot.flight = None
         if not is_failure(error):
             raise error
 
