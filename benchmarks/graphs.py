@@ -1,6 +1,6 @@
 """Traversing compiled graphs, beside calling the same functions directly in the same run.
 
-    python benchmarks/graphs.py [--json] [--seconds 0.2]
+    python benchmarks/graphs.py [--json] [--seconds 0.2] [--peers none]
 
 Each shape is measured in short turns, graph and direct call in alternation, so that a busy machine slows both. Time
 is the CPU time of the process, since nothing here waits. A traversal is what a reactor pays: inputs in, ``GraphResult``
@@ -20,6 +20,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from _peers import STREAM_PEERS, add_peers
+from _peers_rounds import add_rounds, beside
+from peers import work
 
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.routes import Route
@@ -304,6 +307,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--seconds", type=float, default=0.05, help="length of a turn")
+    add_peers(parser, STREAM_PEERS)
+    add_rounds(parser)
     options = parser.parse_args()
     shapes = [
         two_nodes(),
@@ -319,12 +324,15 @@ def main() -> None:
     ]
     traversals = [measure(shape, options.seconds) for shape in shapes]
     starts = start_up()
+    peers = beside(options, work.GRAPHS, started="two nodes")
     if options.json:
-        print(json.dumps({"environment": environment(), "traversals": traversals, "start": starts}))
+        print(json.dumps({"environment": environment(), "traversals": traversals, "start": starts, "peers": peers}))
         return
 
     print(", ".join(f"{name} {value}" for name, value in environment().items()))
     print(f"\nMicroseconds a traversal, median [least–greatest]:\n\n{table(traversals)}\n\n{table(starts)}")
+    for title, rows in peers.items():
+        print(f"\n{title}:\n\n{table(rows)}")
 
 
 if __name__ == "__main__":

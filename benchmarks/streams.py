@@ -1,6 +1,6 @@
 """From an event to a firing: how many a second, beside calling the same functions directly in the same run.
 
-    python benchmarks/streams.py [--json] [--seconds 0.1]
+    python benchmarks/streams.py [--json] [--seconds 0.1] [--peers none]
 
 A real store, checkpoints on, statistics on. Ours and the direct call are measured in short turns, in alternation, so
 that a busy machine slows both. Time is the CPU time of the process, the store's writer included.
@@ -15,9 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 
 import anyio
+from _peers import STREAM_PEERS, add_peers
+from _peers_rounds import add_rounds, beside
 from _streams import (
     BOOK,
     BOOKS,
@@ -29,6 +30,7 @@ from _streams import (
     source,
     two_nodes,
 )
+from peers.work import STREAMS
 
 from penstock.accumulators.live import LiveAccumulator
 from penstock.reactors.criteria import when_all
@@ -227,26 +229,35 @@ async def run_pushes(options: argparse.Namespace) -> list[Row]:
     async with AsyncExitStack() as stack:
         [domain] = await open_domains(stack, [Reactor("plain", [source(durable=True)])])
         accumulator = domain.accumulators["orderbook"]
-        rates = [await pushes_per_s(accumulator, options.seconds) for _ in range(TURNS)]
-
-    return [{"what": f"journalled pushes, {PUSHES} in flight (target 50,000)", "pushes_per_s": spread(rates, 0)}]
-
-
-async def pushes_per_s(accumulator: LiveAccumulator, seconds: float) -> float:
-    """Return pushes by wall-clock time, on average over a turn."""
-    end = time.perf_counter() + seconds
-    before, start = accumulator.events, time.perf_counter()
-    async with anyio.create_task_group() as group:
+        group = await stack.enter_async_context(anyio.create_task_group())
         for _ in range(PUSHES):
-            group.start_soon(partial(push_until, accumulator, end))
+            group.start_soon(push_forever, accumulator)
 
-    return (accumulator.events - before) / (time.perf_counter() - start)
+        found = [await pushes(accumulator, options.seconds) for _ in range(TURNS + 1)][1:]
+        group.cancel_scope.cancel()
+
+    return [
+        {
+            "what": f"journalled pushes, {PUSHES} in flight (target 50,000)",
+            "pushes_per_s": spread([number / wall for number, wall, _ in found], 0),
+            "pushes_per_cpu_s": spread([number / cpu for number, _, cpu in found], 0),
+        }
+    ]
 
 
-async def push_until(accumulator: LiveAccumulator, end: float) -> None:
+async def push_forever(accumulator: LiveAccumulator) -> None:
     """Push one event after the other, each when the one before is committed."""
-    while time.perf_counter() < end:
+    while True:
         await accumulator.push(BOOK)
+
+
+async def pushes(accumulator: LiveAccumulator, seconds: float) -> tuple[int, float, float]:
+    """Return how many pushes are done in a while, and its seconds by the wall clock and of CPU time."""
+    number, wall, cpu = accumulator.events, time.perf_counter(), time.process_time()
+    while (spent := time.perf_counter() - wall) < seconds or accumulator.events == number:
+        await anyio.lowlevel.checkpoint()
+
+    return accumulator.events - number, spent, time.process_time() - cpu
 
 
 def spread(values: list[float], digits: int) -> dict[str, float]:
@@ -287,6 +298,8 @@ PARTS = {
     "latency": ("One event after the other", run_latency),
     "pushes": ("Pushes per second", run_pushes),
 }
+#: Not of one table, and in processes of their own.
+PEERS = "peers"
 
 
 def main() -> None:
@@ -294,17 +307,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a turn")
-    parser.add_argument("--only", choices=PARTS, help="measure this part alone")
+    parser.add_argument("--only", choices=[*PARTS, PEERS], help="measure this part alone")
+    add_peers(parser, STREAM_PEERS)
+    add_rounds(parser)
     options = parser.parse_args()
-    parts = [options.only] if options.only else list(PARTS)
-    found = {part: asyncio.run(PARTS[part][1](options)) for part in parts}
+    parts = [options.only] if options.only else [*PARTS, PEERS]
+    found = {part: asyncio.run(PARTS[part][1](options)) for part in parts if part != PEERS}
+    peers = beside(options, STREAMS, alone="two nodes, every event") if PEERS in parts else {}
     if options.json:
-        print(json.dumps({"environment": environment(), **found}))
+        print(json.dumps({"environment": environment(), **found, PEERS: peers}))
         return
 
     print(", ".join(f"{name} {value}" for name, value in environment().items()))
     for part, rows in found.items():
         print(f"\n{PARTS[part][0]}, median [least–greatest]:\n\n{table(rows)}")
+
+    for title, rows in peers.items():
+        print(f"\n{title}:\n\n{table(rows)}")
 
 
 if __name__ == "__main__":
