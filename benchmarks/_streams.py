@@ -98,6 +98,15 @@ class Trivial:
     def __init__(self, *, is_async: bool = False) -> None:
         self.name = "trivial"
         self.is_async = is_async
+        self.listeners = ()
+
+    def call_for_effects(self, _values: object, _whole: bool) -> tuple[()]:
+        """Do nothing at once, without a look at the firing."""
+        return ()
+
+    def recorded(self, _firing: Firing, _effects: object) -> tuple[()]:
+        """Return the effects that there are not."""
+        return ()
 
     def run(self, _firing: Firing) -> Outcome:
         """Do nothing at once."""

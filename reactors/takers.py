@@ -50,7 +50,8 @@ class Takers:
         decider = self._decider
         alone = self._definition.criteria.predicate is None and decider.inputs.call(bit)
         if decider.lane is None or not alone:
-            return partial(self._put, decider.only, name, bit)
+            in_order = decider.backlog is not None
+            return partial(self._put, decider.only, name, bit) if in_order else coalescing(decider, name, bit)
 
         return decider.lane.entrance(decider.only, name, bit, self._put)
 
@@ -129,6 +130,22 @@ class Takers:
                 return f"the value of {name!r} belongs to key {value_text(own)}"
 
         return None
+
+
+def coalescing(decider: Decider, name: str, bit: int) -> Taker:
+    """Return what takes the values of an input for the only key: at once, where one replaces another that waits."""
+    slot, put = decider.only, decider.put
+
+    def take(value: object) -> None:
+        flight = slot.flight
+        if flight is None or flight.yields or slot.lent or not slot.changed or not slot.dirty & bit:
+            put(slot, name, bit, value)
+            return
+
+        slot.values[name] = value
+        decider.coalesced += 1
+
+    return take
 
 
 def is_key(key: object) -> bool:

@@ -230,3 +230,23 @@ async def test_a_key_function_that_raises_keeps_the_value_aside(store_url: str) 
         [letter] = await world.letters()
 
     assert (letter.reason, letter.error) == ("key", "ValueError: no key in 1.0")
+
+
+async def test_values_that_replace_each_other_are_counted_and_do_not_change_the_firing_in_flight(
+    store_url: str,
+) -> None:
+    graph = Graph(seconds=1.0)
+    async with World(store_url, [Reactor("r", [alpha, beta])], [graph]) as world:
+        world.offer("alpha", 1.0)
+        world.offer("beta", 2.0)
+        world.offer("alpha", 3.0, 4.0, 5.0)
+        await world.advance(0.5)
+        world.offer("alpha", 6.0)
+        await world.flush()
+        world.offer("alpha", 7.0)
+        assert world.reactor.statistics().coalesced == 4
+        await world.restart()
+        assert world.reactor.state().values == {None: {"alpha": 6.0, "beta": 2.0}}
+        await world.advance(3.0)
+
+    assert graph.inputs == [{"alpha": 1.0}, {"alpha": 6.0, "beta": 2.0}]
