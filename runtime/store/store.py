@@ -215,7 +215,13 @@ class Store:
         The first call comes at once. A database behind a network tells; the word may get lost with the connection, so a
         call comes as well when that is there again. A file tells nobody: it is looked at twice a second, and a call
         comes when somebody else has written it.
+
+        Raises:
+            AppError: Somebody listens already; there is one call for everybody's commands.
         """
+        if self._listening is not None:
+            raise AppError(f"store {self._engine.name} has a listener: let that one tell the others")
+
         self._listening = Listening(
             self._engine, heard, scheduler=self.scheduler, activity=self._activity, observer=self._observer
         )
