@@ -10,7 +10,7 @@ from penstock.runtime.store import schema
 Rows = list[tuple[object, ...]]
 
 #: Columns of ``Completion.ends``.
-ENDS = ("status", "output", "error", "finished_at", "id", "epoch")
+ENDS = ("status", "output", "error", "started_at", "finished_at", "id", "epoch")
 RUNS, TASKS, EVENTS = schema.RUNS, schema.TASKS, schema.EVENTS
 
 

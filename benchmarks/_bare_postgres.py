@@ -46,8 +46,10 @@ INSERT_RUN, INSERT_TASK, INSERT_EVENT = insert(RUNS), insert(TASKS), insert(EVEN
 # unfinished runs, for one row as for many; by this condition the planner cannot choose it.
 UNFINISHED = "coalesce(runs.finished_at, -1) = -1"
 END = Statement(
-    f"UPDATE runs SET status=$1, output=$2, error=$3, finished_at=$4 WHERE id=$5 AND epoch=$6 AND {UNFINISHED}",  # noqa: S608 - ours
-    "UPDATE runs SET status=n.status, output=n.output, error=n.error, finished_at=n.finished_at "  # noqa: S608 - ours
+    "UPDATE runs SET status=$1, output=$2, error=$3, started_at=$4, finished_at=$5 "  # noqa: S608 - ours
+    f"WHERE id=$6 AND epoch=$7 AND {UNFINISHED}",
+    "UPDATE runs SET status=n.status, output=n.output, error=n.error, started_at=n.started_at, "  # noqa: S608 - ours
+    "finished_at=n.finished_at "
     f"FROM {arrays(RUNS, ENDS)} AS n({', '.join(ENDS)}) WHERE runs.id=n.id AND runs.epoch=n.epoch AND {UNFINISHED}",
 )
 

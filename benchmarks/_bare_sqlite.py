@@ -7,7 +7,10 @@ from _bare import EVENTS, RUNS, TASKS, Bare, Completion, Rows, names
 from sqlalchemy import Table
 from typing_extensions import override
 
-END = "UPDATE runs SET status=?, output=?, error=?, finished_at=? WHERE id=? AND epoch=? AND finished_at IS NULL"
+END = (
+    "UPDATE runs SET status=?, output=?, error=?, started_at=?, finished_at=? "
+    "WHERE id=? AND epoch=? AND finished_at IS NULL"
+)
 
 
 def insert(table: Table) -> str:

@@ -8,7 +8,7 @@ from _bare import ENDS, EVENTS, RUNS, TASKS, Bare, Completion, Rows, names
 from sqlalchemy import Table
 
 #: What a run is before its end.
-UNFINISHED = {"status": "running", "output": None, "finished_at": None}
+UNFINISHED = {"status": "running", "output": None, "started_at": None, "finished_at": None}
 RUN_COLUMNS = tuple(RUNS.columns.keys())
 #: Where the columns of an end stand in a row of runs.
 END_PLACES = [RUN_COLUMNS.index(name) for name in ENDS]

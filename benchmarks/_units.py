@@ -49,7 +49,6 @@ def creation(unit: Unit, run_id: int) -> None:
         input=INPUT,
         owner=1,
         created_at=NOW,
-        started_at=NOW,
     )
     runs.insert_run(unit, row)
 
@@ -59,12 +58,12 @@ def completion(unit: Unit, run_id: int) -> None:
     task = TaskRow(run_id=run_id, task="book", status="completed", delta=DELTA, started_at=NOW, finished_at=NOW)
     runs.put_task(unit, task)
     runs.append_events(unit, run_id, 1, NOW, EVENTS)
-    runs.finish_run(unit, run_id, 1, status="completed", output=OUTPUT, finished_at=NOW)
+    runs.finish_run(unit, run_id, 1, status="completed", output=OUTPUT, started_at=NOW, finished_at=NOW)
 
 
 async def create(bare: Bare, ids: Sequence[int]) -> None:
     """Write the rows of ``creation``."""
-    head = ("settle", "5f2a9c", "91be07", "running", INPUT, None, None, "app", None, 1, 1, 0, None, AT, AT, None)
+    head = ("settle", "5f2a9c", "91be07", "running", INPUT, None, None, "app", None, 1, 1, 0, None, AT, None, None)
     await bare.create([(run_id, *head) for run_id in ids])
 
 
@@ -72,7 +71,7 @@ async def complete(bare: Bare, ids: Sequence[int]) -> None:
     """Write the rows of ``completion``."""
     tasks: Rows = [(run_id, "book", "completed", 1, DELTA, None, AT, AT) for run_id in ids]
     events: Rows = [(run_id, 1, AT, EVENTS) for run_id in ids]
-    ends: Rows = [("completed", OUTPUT, None, AT, run_id, 1) for run_id in ids]
+    ends: Rows = [("completed", OUTPUT, None, AT, AT, run_id, 1) for run_id in ids]
     await bare.complete(Completion(tasks, events, ends))
 
 

@@ -69,7 +69,8 @@ def write_started(unit: Unit, live: LiveRun, tasks: Sequence[tuple[int, datetime
 def write_quarantine(unit: Unit, row: RunRow) -> None:
     """Give a run up; the row says why and when."""
     now = row.finished_at or row.created_at
-    finish_run(unit, row.id, row.epoch, status=row.status, error=row.error, started_at=row.started_at, finished_at=now)
+    started_at = min((task.started_at for task in row.tasks if task.started_at), default=None)
+    finish_run(unit, row.id, row.epoch, status=row.status, error=row.error, started_at=started_at, finished_at=now)
     event = Event(event="run_quarantined", at=now, reason=row.error)
     append_events(unit, row.id, row.epoch * DECISIONS, now, events_to_text([event]))
 

@@ -21,7 +21,7 @@ from penstock.runtime.store.engine import (
 )
 from penstock.runtime.store.groups import waves
 from penstock.runtime.store.kinds import Role, Values
-from penstock.runtime.store.run_kinds import KEY_HOLDERS, RUN_COLUMNS
+from penstock.runtime.store.run_kinds import CREATED_COLUMNS, KEY_HOLDERS
 from penstock.runtime.store.unit import NONE, Unit
 
 #: Called in the writer with ``<label>: before begin``, ``…: before commit`` and ``…: after commit``, once per label in
@@ -34,7 +34,7 @@ Pending = list[tuple[int, Unit]]
 
 #: What is the fault of a unit, not of the store.
 UNIT_FAULTS = (WriteConflict, LeaseLost, LetterNotFound)
-RUN_KEY = [RUN_COLUMNS.index(name) for name in ("id", "workflow", "key")]
+RUN_KEY = [CREATED_COLUMNS.index(name) for name in ("id", "workflow", "key")]
 
 
 class Commit:

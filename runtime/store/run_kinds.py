@@ -10,6 +10,8 @@ RUN_COLUMNS = (
     *("id", "workflow", "structure_version", "code_version", "status", "input", "output", "error", "origin", "key"),
     *("owner", "epoch", "recoveries", "lease_until", "created_at", "started_at", "finished_at"),
 )
+#: What is known when a run is created; the others are null until something happens.
+CREATED_COLUMNS = tuple(name for name in RUN_COLUMNS if name not in {"output", "error", "started_at", "finished_at"})
 
 
 def run_lost(row: Values) -> StoreError:
@@ -22,7 +24,7 @@ def run_lost(row: Values) -> StoreError:
 INSERT_RUN = Kind(
     name="insert run",
     rank=0,
-    columns=RUN_COLUMNS,
+    columns=CREATED_COLUMNS,
     role=Role.UNLESS_TAKEN,
     slot="run",
     key=itemgetter(0),

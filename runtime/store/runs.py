@@ -39,13 +39,17 @@ NO_BOUND = 2**63 - 1
 
 
 def insert_run(unit: Unit, row: RunRow) -> None:
-    """Create a run, unless a run of the workflow has its key: then ``unit.existing`` names that one, once committed."""
+    """Create a run, unless a run of the workflow has its key: then ``unit.existing`` names that one, once committed.
+
+    Args:
+        row: What happens later (start, end, output, error) is not taken from it.
+    """
     unit.add(
         INSERT_RUN,
         (
-            *(row.id, row.workflow, row.structure_version, row.code_version, row.status, row.input, row.output),
-            *(row.error, row.origin, row.key, row.owner, row.epoch, row.recoveries, maybe_micros(row.lease_until)),
-            *(to_micros(row.created_at), maybe_micros(row.started_at), maybe_micros(row.finished_at)),
+            *(row.id, row.workflow, row.structure_version, row.code_version, row.status, row.input),
+            *(row.origin, row.key, row.owner, row.epoch, row.recoveries, maybe_micros(row.lease_until)),
+            to_micros(row.created_at),
         ),
     )
 

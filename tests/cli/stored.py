@@ -47,7 +47,6 @@ async def add_run(store: Store, workflow: str, *, status: str | None = None, sec
             input='{"amount": 3.0}',
             owner=store.node,
             created_at=at,
-            started_at=at,
         ),
     )
     await store.commit(unit)
@@ -68,5 +67,5 @@ async def end_run(store: Store, number: int, status: str, at: datetime) -> None:
         ),
     )
     append_events(unit, number, 1, end, '[{"event": "task_ended", "task": "fetch"}, {"event": "run_ended"}]')
-    finish_run(unit, number, 1, status=status, output='{"x": 1}', error=error, finished_at=end)
+    finish_run(unit, number, 1, status=status, output='{"x": 1}', error=error, started_at=at, finished_at=end)
     await store.commit(unit)

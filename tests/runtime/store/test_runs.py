@@ -48,12 +48,12 @@ async def finish(store: Store, run: RunRow, status: str = "completed") -> None:
     unit = store.unit("end")
     runs.put_task(unit, TaskRow(run_id=run.id, task="book", status=status, delta="{}", finished_at=NOW))
     runs.append_events(unit, run.id, 1, NOW, '["done"]')
-    runs.finish_run(unit, run.id, run.epoch, status=status, output="{}", finished_at=NOW)
+    runs.finish_run(unit, run.id, run.epoch, status=status, output="{}", started_at=NOW, finished_at=NOW)
     await store.commit(unit)
 
 
 async def test_a_run_comes_back_as_it_was_written(store: Store) -> None:
-    run = await create(store, origin="market:1-1/maker/act/0", key="k", lease_until=NOW, started_at=NOW)
+    run = await create(store, origin="market:1-1/maker/act/0", key="k", lease_until=NOW)
     assert await runs.load_run(store, run.id) == run
 
 
@@ -61,7 +61,9 @@ async def test_a_finished_run_has_its_task_output_and_events(store: Store) -> No
     run = await create(store)
     await finish(store, run)
     task = TaskRow(run_id=run.id, task="book", status="completed", delta="{}", finished_at=NOW)
-    ended = msgspec.structs.replace(run, status="completed", output="{}", finished_at=NOW, tasks=(task,))
+    ended = msgspec.structs.replace(
+        run, status="completed", output="{}", started_at=NOW, finished_at=NOW, tasks=(task,)
+    )
     assert await runs.load_run(store, run.id) == ended
     assert await runs.load_events(store, run.id) == [EventsRow(run_id=run.id, seq=1, at=NOW, events='["done"]')]
 
