@@ -7,7 +7,7 @@ import msgspec
 from typing_extensions import override
 
 from penstock.runtime.errors import DecodeError
-from penstock.workflows.values import json_key, json_value, mapping_from_text, to_text
+from penstock.workflows.values import PLAIN, json_key, json_value, mapping_from_text, to_text
 
 T = TypeVar("T")
 
@@ -63,7 +63,8 @@ class Context(MutableMapping[str, object]):
     @override
     def __setitem__(self, key: str, value: object) -> None:
         key = json_key(key, "context")
-        self._values[key] = json_value(value, f"context[{key!r}]")
+        # the text that says where is only made when it may be needed
+        self._values[key] = value if type(value) in PLAIN else json_value(value, f"context[{key!r}]")
 
     @override
     def __delitem__(self, key: str) -> None:

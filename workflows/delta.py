@@ -16,7 +16,7 @@ from typing import cast
 
 import msgspec
 
-from penstock.workflows.values import is_list, is_mapping, json_key, json_value, same, to_text
+from penstock.workflows.values import PLAIN, is_list, is_mapping, json_key, json_value, same, to_text
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -66,6 +66,10 @@ def diff(old: Mapping[str, object], new: Mapping[str, object], where: str = "con
         if same(before, value):
             continue
 
+        if type(value) in PLAIN:  # nothing to look into, and no need to say where
+            changed[json_key(key, where)] = value
+            continue
+
         here = f"{where}[{json_key(key, where)!r}]"
         if is_mapping(before) and is_mapping(value):
             inner = diff(before, value, here)
@@ -76,7 +80,7 @@ def diff(old: Mapping[str, object], new: Mapping[str, object], where: str = "con
         else:
             changed[key] = json_value(value, here)
 
-    deleted = tuple(key for key in old if key not in new)
+    deleted = () if old.keys() <= new.keys() else tuple(key for key in old if key not in new)
     return Delta(changed=changed, deleted=deleted, appended=appended, within=within)
 
 

@@ -18,12 +18,13 @@ Of the places (``places.py``) that come together at one path:
 When tasks ended, and in which order they are named, has no part in this.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import chain
 
 import msgspec
 
 from penstock.workflows.delta import NOTHING, Delta
+from penstock.workflows.flat import Flats
 from penstock.workflows.places import (
     INPUT,
     MAPPING,
@@ -75,6 +76,7 @@ class Contexts:
         self._base: Place = place(base, INPUT)
         self._dependencies: Sequence[Sequence[int]] = dependencies
         self._deltas: dict[int, Delta] = {}
+        self._flats: Flats = Flats(base, dependencies, self._deltas)
         self._left: dict[int, Place] = {}
         self._joined: dict[tuple[int, ...], tuple[Place, tuple[Conflict, ...]]] = {}
 
@@ -92,7 +94,12 @@ class Contexts:
         return self._merged([task for task in range(len(self._dependencies)) if task not in inner])
 
     def _merged(self, tasks: Sequence[int]) -> Merged:
-        for task in self._unknown(tasks):
+        values = self._flats.values(tasks, self._unknown(tasks, self._flats.left))
+        return Merged(values) if values is not None else self.merged(tasks)
+
+    def merged(self, tasks: Sequence[int]) -> Merged:
+        """Return what tasks left together, by the rules above, whether they are needed or not."""
+        for task in self._unknown(tasks, self._left):
             before, _ = self._join(self._dependencies[task])
             delta = self._deltas.get(task, NOTHING)
             self._left[task] = before if delta.empty else written(before, delta, bit_of(task))
@@ -100,12 +107,12 @@ class Contexts:
         together, conflicts = self._join(tasks)
         return Merged(values_of(together), conflicts)
 
-    def _unknown(self, tasks: Sequence[int]) -> list[int]:
+    def _unknown(self, tasks: Sequence[int], known: Container[int]) -> list[int]:
         """Return these tasks and all before them, as far as what they left is not known, in order."""
         found, waiting = set[int](), [*tasks]
         while waiting:
             task = waiting.pop()
-            if task not in self._left and task not in found:
+            if task not in known and task not in found:
                 found.add(task)
                 waiting += self._dependencies[task]
 

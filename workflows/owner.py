@@ -115,7 +115,8 @@ class Owner:
             What is done when it is committed, with the id of the run that has its key, or the store's error.
         """
         created: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        unit = Creation("run.create", self._clock, live, created)
+        unit = Creation("run.create", self._clock, live)
+        unit.told = created
         self.insert(unit, live)
         self._submit(unit, self._created)
         return created
@@ -233,7 +234,8 @@ class Owner:
                 self.slots.put(live, decision.task)
 
     def _commit(self, live: LiveRun, commit: Commit) -> None:
-        unit = Step("run.step" if commit.end is None else "run.finish", self._clock, live, commit)
+        unit = Step("run.step" if commit.end is None else "run.finish", self._clock, live)
+        unit.commit = commit
         try:
             unit.end = write_decision(unit, live, commit, self._clock.now())
         # the output cannot be brought together: a run that would never end would count as running for ever
@@ -286,12 +288,12 @@ class Owner:
     def _body_started(self, execution: Execution) -> None:
         live = execution.live
         live.started_at = live.started_at or execution.started_at
-        self._carry_out(live, decide(live.progress, Started(execution.task)))
+        decide(live.progress, Started(execution.task))
 
     def _body_ended(self, execution: Execution, outcome: Outcome | None) -> None:
         live, task = execution.live, execution.task
         if live.gone is None and outcome is None:
-            self._carry_out(live, decide(live.progress, Interrupted(task)))
+            decide(live.progress, Interrupted(task))
         elif live.gone is None and outcome is not None:
             self.slots.unstored += 1
             live.ended(task, Ending(outcome, execution.started_at, self._clock.now()))

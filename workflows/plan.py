@@ -1,7 +1,6 @@
 """The plan of a workflow: its tasks in declared topological order, and who waits for whom. Pure."""
 
 import heapq
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.workflows.task import Task
@@ -16,6 +15,7 @@ class Plan:
         position: The position of each task, by name.
         size: How many tasks there are.
         needs: By position, how many tasks it waits for.
+        has_edges: Whether any waits for another.
         dependencies: By position, what the task waits for, in declared order of the dependencies.
         dependents: By position, what waits for the task, in order.
         root_positions: The tasks that wait for nothing.
@@ -32,7 +32,8 @@ class Plan:
             tuple(self.position[name] for name in task.dependencies) for task in self.tasks
         )
         self.size: int = len(self.tasks)
-        self.needs: array[int] = array("l", map(len, self.dependencies))
+        self.needs: list[int] = [*map(len, self.dependencies)]
+        self.has_edges: bool = any(self.needs)
         dependents: list[list[int]] = [[] for _ in order]
         for at, needs in enumerate(self.dependencies):
             for need in needs:

@@ -9,7 +9,6 @@ The rules:
   unit is held back while others are on their way. A lone task thus costs one unit, and no run ends without its tasks.
 """
 
-from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
@@ -109,10 +108,10 @@ class Progress:
         """Start a run, or take over one of which some tasks are committed."""
         self.plan: Plan = plan
         self.states: list[TaskState] = [TaskState.WAITING] * plan.size
-        # Arrays: there are thousands of runs in memory, and the garbage collector looks into each of their lists.
-        #: By position: how many of the tasks it depends on have not ended; are not committed.
-        self.undecided: array[int] = plan.needs[:]
-        self.uncommitted: array[int] = plan.needs[:]
+        #: By position: how many of the tasks it depends on have not ended; are not committed. Where no task depends on
+        #: another nobody counts, and thousands of runs share one list.
+        self.undecided: list[int] = plan.needs[:] if plan.has_edges else plan.needs
+        self.uncommitted: list[int] = plan.needs[:] if plan.has_edges else plan.needs
         #: By position, as 0 and 1: something that it depends on failed or was skipped.
         self.barred: bytearray = bytearray(plan.size)
         self.unended: int = plan.size
@@ -120,8 +119,9 @@ class Progress:
         self.held: tuple[int, ...] | None = None
         self.failed: bool = False
         self.end: RunState | None = None
-        for task, state in (committed or {}).items():
-            self._restore(task, state)
+        if committed:
+            for task, state in committed.items():
+                self._restore(task, state)
 
     def _restore(self, task: int, state: TaskState) -> None:
         self.states[task] = state

@@ -24,21 +24,18 @@ class Creation(RunUnit):
 
     __slots__ = ("told",)
 
-    def __init__(self, label: str, clock: Clock, live: LiveRun, told: "asyncio.Future[int]") -> None:
-        super().__init__(label, clock, live)
-        self.told: asyncio.Future[int] = told
+    told: "asyncio.Future[int]"
 
 
 class Step(RunUnit):
     """What the planner decided to write.
 
     Attributes:
+        commit: The decision.
         end: The row of the run, when it has ended with this unit.
     """
 
     __slots__ = ("commit", "end")
 
-    def __init__(self, label: str, clock: Clock, live: LiveRun, commit: Commit) -> None:
-        super().__init__(label, clock, live)
-        self.commit: Commit = commit
-        self.end: RunRow | None = None
+    commit: Commit
+    end: RunRow | None

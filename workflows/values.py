@@ -19,6 +19,8 @@ from typing_extensions import TypeIs
 
 #: Types whose values need no look.
 PLAIN = frozenset({type(None), bool, int})
+#: Types without anything inside.
+UNDIVIDED = PLAIN | {str, float}
 #: Types that msgspec writes in one obvious way.
 WRITTEN = (msgspec.Struct, enum.Enum, datetime, date, time, timedelta, UUID, Decimal)
 
@@ -66,7 +68,7 @@ def json_key(key: object, where: str) -> str:
     if type(key) is not str:
         raise TypeError(f"{where} cannot have the key {key!r}: keys are text, write {str(key)!r}")
 
-    return _text(key, where)
+    return key if key.isascii() else _text(key, where)
 
 
 def is_mapping(value: object) -> TypeIs[dict[str, object]]:
@@ -83,6 +85,9 @@ def same(old: object, new: object) -> bool:
     """Tell whether a value is what it was; ``1``, ``1.0`` and ``True`` are three values. ``old`` is a checked value."""
     if type(old) is not type(new):
         return False
+
+    if type(old) in UNDIVIDED:
+        return old == new
 
     if is_mapping(old) and is_mapping(new):
         return len(old) == len(new) and all(key in new and same(old[key], new[key]) for key in old)
@@ -126,7 +131,11 @@ def _list(value: Sequence[object], where: str) -> list[object]:
 
 
 def _mapping(value: Mapping[object, object], where: str) -> dict[str, object]:
-    return {json_key(key, where): _copy(item, f"{where}[{key!r}]") for key, item in value.items()}
+    # the text that says where costs more than the rest, and most values need none
+    return {
+        json_key(key, where): item if type(item) in PLAIN else _copy(item, f"{where}[{key!r}]")
+        for key, item in value.items()
+    }
 
 
 def _written(value: object, where: str) -> object:
