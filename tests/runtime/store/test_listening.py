@@ -10,7 +10,6 @@ import pytest
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from penstock.runtime.errors import AppError
 from penstock.runtime.observe import Fact, StoreRetried
 from penstock.runtime.store import commands, sqlite_driver, sqlite_watch
 from penstock.runtime.store.rows import CommandRow
@@ -47,15 +46,6 @@ async def add_command(store: Store) -> None:
 async def until(fact: Callable[[], bool]) -> None:
     while not fact():
         await checkpoint()
-
-
-async def test_a_second_listener_is_refused_and_the_first_goes_on(store: Store) -> None:
-    ear = Ear()
-    store.listen(ear)
-    with pytest.raises(AppError, match="has a listener"):
-        store.listen(Ear())
-
-    await ear.until(1)
 
 
 async def test_listening_begins_with_a_call_for_what_came_before(store: Store) -> None:

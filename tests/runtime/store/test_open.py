@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from penstock.runtime.errors import (
     AppError,
@@ -356,3 +357,15 @@ async def test_a_step_runs_on_top_of_the_rows_that_are_there(
     assert dump()["state"] == [("d", 0, "c", "k", b"v", None)]
     assert [row[:2] for row in dump()["migrations"]][known:] == [(version, "sizes")]
     assert store.node == 2
+
+
+async def test_a_second_listener_is_refused_and_the_first_goes_on(store: Store) -> None:
+    heard: list[str] = []
+    store.listen(lambda: heard.append("first"))
+    with pytest.raises(AppError, match="has a listener"):
+        store.listen(lambda: heard.append("second"))
+
+    while not heard:
+        await checkpoint()
+
+    assert heard == ["first"]
