@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 import penstock as ps
+from penstock.reactors.policies import OnError
 from tests.databases import rows
 from tests.kafka.watcher import Event, Seen, encoded, events_of, graph_of, opened, reading, until
 from tests.kafka_client import Sent, add_partitions, committed, create_topic, delete_before, new_topic_name, produce
@@ -52,6 +53,39 @@ async def test_scenario_51_it_is_live_only_after_its_partitions_are_assigned(bro
         assert app.health().status == "live"
         await produce(brokers, topic, encoded(1))  # from now on nothing is missed
         assert await seen.wait_ids(1) == [1]
+
+
+@pytest.mark.parametrize(
+    ("on_error", "first", "second", "kept"),
+    [(ps.Retry(attempts=2, backoff=60.0), [1], [2, 3], 0), ("dead_letter", [1, 3], [], 1)],
+    ids=["retry", "dead letter"],
+)
+async def test_scenario_54_a_record_whose_graph_fails_is_tried_again_or_kept_whatever_was_committed(
+    *, brokers: str, store_url: str, on_error: OnError | ps.Retry, first: list[int], second: list[int], kept: int
+) -> None:
+    topic = await create_topic(brokers)
+    await produce(brokers, topic, encoded(1, 2, 3))
+    events = events_of(ps.Kafka(topic, brokers=brokers))
+    reactor = ps.Reactor("desk", [events], strategy="sequential", on_error=on_error)
+
+    async def read(broken: int | None, expected: list[int]) -> None:
+        seen, graph = Seen(), ps.ComputationGraph("see", reactor=reactor)
+
+        @graph.node
+        def see(events: Event) -> None:
+            if events.id == broken:
+                raise ValueError("broken")
+
+            seen.add(events)
+
+        async with opened([graph], store_url) as app:
+            assert await seen.wait_ids(len(expected)) == expected
+            await until(lambda: app.statistics().accumulators["events"].lag == 0)
+
+    await read(2, first)
+    await read(None, second)
+    letters = [(str(part), str(reason)) for part, reason in rows(store_url, "SELECT part, reason FROM dead_letters")]
+    assert letters == [("see", "firing")] * kept
 
 
 async def test_scenario_56_a_variable_that_is_not_set_is_told_and_stops_nobody_else(brokers: str, store: str) -> None:
