@@ -57,7 +57,6 @@ from penstock.runtime.config import Config as Config
 from penstock.runtime.errors import (
     AppError as AppError,
     ChangeRefused as ChangeRefused,
-    ChannelClosed as ChannelClosed,
     ChannelError as ChannelError,
     ChannelFull as ChannelFull,
     CommitUnknown as CommitUnknown,
@@ -116,7 +115,6 @@ __all__ = [
     "AppError",
     "Boundary",
     "ChangeRefused",
-    "ChannelClosed",
     "ChannelError",
     "ChannelFull",
     "Clock",

@@ -1,10 +1,10 @@
 """The kernel: what every layer stands on. It imports no other layer and knows no event, graph or workflow.
 
 Errors (``errors``), time (``clock``: read in one file; ``durations``, ``scheduler``: waited for in one file), user
-functions (``calls``, ``threads``), values and bytes (``codec`` with ``forms`` and ``compare``), bounded hand-over
-(``channel``), parts that live long (``supervise``), settings and variables (``config`` with ``settings`` and ``urls``,
-``variables``), what a firing causes (``effects``), what is told and measured (``observe``, ``histogram``, ``samples``,
-``tally``), and the state store (``store``).
+functions (``calls``, ``threads``), values and bytes (``codec`` with ``forms`` and ``compare``), parts that
+live long (``supervise``), settings and variables (``config`` with ``settings`` and ``urls``, ``variables``), what a
+firing causes (``effects``), what is told and measured (``observe``, ``histogram``, ``samples``, ``tally``), and the
+state store (``store``).
 
 ``metrics`` is not among the names below: it loads the library of Prometheus, which an app without it does not need.
 """
@@ -15,11 +15,6 @@ from penstock.runtime.calls import (
     Parameter as Parameter,
     caller_locals as caller_locals,
     describe_type as describe_type,
-)
-from penstock.runtime.channel import (
-    Channel as Channel,
-    ChannelStatistics as ChannelStatistics,
-    Overflow as Overflow,
 )
 from penstock.runtime.clock import (
     Activity as Activity,
@@ -50,7 +45,6 @@ from penstock.runtime.effects import (
 from penstock.runtime.errors import (
     AppError as AppError,
     ChangeRefused as ChangeRefused,
-    ChannelClosed as ChannelClosed,
     ChannelError as ChannelError,
     ChannelFull as ChannelFull,
     CommitUnknown as CommitUnknown,
@@ -146,11 +140,8 @@ __all__ = [
     "Alarm",
     "AppError",
     "ChangeRefused",
-    "Channel",
-    "ChannelClosed",
     "ChannelError",
     "ChannelFull",
-    "ChannelStatistics",
     "CircuitChanged",
     "Clock",
     "Codec",
@@ -181,7 +172,6 @@ __all__ = [
     "NodeFailed",
     "NodeTimedOut",
     "Observer",
-    "Overflow",
     "Parameter",
     "Part",
     "PartFacts",

@@ -11,7 +11,6 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ ProcessFailed
     │  └─ DecodeError
     ├─ ChannelError
-    │  ├─ ChannelClosed
     │  └─ ChannelFull
     ├─ StoreError
     │  ├─ StoreUnavailable
@@ -154,14 +153,6 @@ class DecodeError(SourceError):
 
 class ChannelError(PenstockError):
     """A bounded channel cannot take or give an item."""
-
-
-class ChannelClosed(ChannelError):
-    """The channel is closed; nothing was accepted."""
-
-    def __init__(self, channel: str) -> None:
-        super().__init__(f"{channel!r} is closed")
-        self.channel = channel
 
 
 class ChannelFull(ChannelError):

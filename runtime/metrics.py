@@ -4,8 +4,7 @@ Facts are counted as they are told. What happens too often to be told is counted
 samples at each scrape. ``METRICS`` is the table, with the meaning of each; in short:
 
 * streams: penstock_accumulator_events_total penstock_accumulator_events_waiting penstock_accumulator_events_held
-  penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live penstock_channel_items
-  penstock_channel_accepted_total penstock_channel_dropped_total penstock_channel_refused_total
+  penstock_events_dropped_total penstock_dead_letters_total penstock_accumulator_live
   penstock_source_lag_events penstock_source_events_per_second penstock_listeners
   penstock_listener_values_dropped_total penstock_listeners_failed_total
 * firings: penstock_firings_total penstock_firings_in_flight penstock_firings_failed_total penstock_firing_seconds
@@ -94,10 +93,6 @@ METRICS = {
     ),
     "penstock_source_lag_events": gauge("Events that wait in the source of an accumulator", "accumulator"),
     "penstock_source_events_per_second": gauge("Events that the source of an accumulator gives now", "accumulator"),
-    "penstock_channel_items": gauge("Items in a channel", "channel"),
-    "penstock_channel_accepted_total": counter("Items that were let into a channel", "channel"),
-    "penstock_channel_dropped_total": counter("Items that were dropped for newer ones", "channel"),
-    "penstock_channel_refused_total": counter("Items that were not let in", "channel"),
     "penstock_listeners": gauge("Who listens to a part; kind: boundaries, firings or results", "kind", "part"),
     "penstock_listener_values_dropped_total": counter(
         "Values that listeners missed because they read too slowly", "kind", "part"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from penstock.runtime.channel import ChannelStatistics
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.scheduler import SchedulerStatistics
 from penstock.runtime.threads import ThreadsStatistics
@@ -43,15 +42,6 @@ def threads_samples(statistics: ThreadsStatistics) -> Iterator[Sample]:
     yield Sample(metric="penstock_thread_calls_total", value=statistics.finished, labels=labels)
     yield Sample(metric="penstock_thread_calls_overdue", value=statistics.overdue, labels=labels)
     yield Sample(metric="penstock_thread_calls_abandoned_total", value=statistics.abandoned, labels=labels)
-
-
-def channel_samples(statistics: ChannelStatistics) -> Iterator[Sample]:
-    """Yield what went through a channel."""
-    labels = {"channel": statistics.name}
-    yield Sample(metric="penstock_channel_items", value=statistics.waiting, labels=labels)
-    yield Sample(metric="penstock_channel_accepted_total", value=statistics.accepted, labels=labels)
-    yield Sample(metric="penstock_channel_dropped_total", value=statistics.dropped, labels=labels)
-    yield Sample(metric="penstock_channel_refused_total", value=statistics.refused, labels=labels)
 
 
 def circuit_samples(part: str, state: str) -> Iterator[Sample]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from penstock.runtime import metrics, observe
-from penstock.runtime.channel import Channel
 from penstock.runtime.errors import InvariantError
 from penstock.runtime.histogram import Histogram
 from penstock.runtime.metrics import METRICS, Metrics
@@ -26,7 +25,7 @@ from penstock.runtime.observe import (
     StoreRetried,
     TaskFinished,
 )
-from penstock.runtime.samples import Sample, channel_samples, circuit_samples, scheduler_samples, threads_samples
+from penstock.runtime.samples import Sample, circuit_samples, scheduler_samples, threads_samples
 from penstock.runtime.scheduler import SchedulerStatistics
 from penstock.runtime.tally import COUNTS
 from penstock.runtime.threads import Threads
@@ -195,11 +194,10 @@ def test_sample_that_is_not_in_the_table_is_a_mistake_of_ours(sample: Sample) ->
 
 
 async def kernel() -> Iterable[Sample]:
-    threads, channel = Threads("t", 1), Channel[int]("c", 1, "block")
+    threads = Threads("t", 1)
     await threads.close()
     return [
         *threads_samples(threads.statistics()),
-        *channel_samples(channel.statistics()),
         *scheduler_samples(SCHEDULER),
         *circuit_samples("p", "closed"),
     ]
@@ -211,8 +209,7 @@ async def test_samples_of_the_kernel_are_in_the_table() -> None:
     found = lines(published)
     assert found["penstock_timer_late_max_seconds"] == 0.5
     assert found['penstock_threads{pool="t"}'] == 0
-    assert found['penstock_channel_items{channel="c"}'] == 0
-    assert len(found) == 18
+    assert len(found) == 14
 
 
 def test_nothing_is_shared_between_two() -> None:
