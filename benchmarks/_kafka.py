@@ -69,14 +69,18 @@ def filled(brokers: str | None) -> Generator[str]:
         yield server.brokers
 
 
+def book_of(number: int) -> Book:
+    """Return the event of a topic that has this number."""
+    return Book(f"S{number % SYMBOLS}", 100.0 + number % 7, 101.0 + number % 7, number)
+
+
 async def topic_of(brokers: str, count: int) -> str:
     """Make a topic with so many events; a symbol is always in the same partition."""
     topic = await create_topic(brokers, PARTITIONS)
     async with AIOKafkaProducer(bootstrap_servers=brokers, linger_ms=5, max_batch_size=262_144) as producer:
         for number in range(count):
-            symbol = number % SYMBOLS
-            book = Book(f"S{symbol}", 100.0 + number % 7, 101.0 + number % 7, number)
-            await producer.send(topic, msgspec.json.encode(book), partition=symbol % PARTITIONS)
+            place = number % SYMBOLS % PARTITIONS
+            await producer.send(topic, msgspec.json.encode(book_of(number)), partition=place)
 
         await producer.flush()
 

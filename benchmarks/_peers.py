@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +32,8 @@ class Peer(msgspec.Struct, frozen=True):
     name: str
     script: str
     needs: tuple[str, ...]
+    #: It gets a tenth of the events, so that it does not take most of the time.
+    slow: bool = False
 
     @property
     def folder(self) -> Path:
@@ -41,12 +43,21 @@ class Peer(msgspec.Struct, frozen=True):
         return Path(cache, "penstock-benchmarks", f"{self.name}-{version}-{sys.implementation.cache_tag}")
 
 
+#: The same in both benchmarks, which share its environment.
+BYTEWAX = ("bytewax==0.21.1", "confluent-kafka==2.16.1")
 STREAM_PEERS = (
     Peer("streamz", "with_streamz.py", ("streamz==0.6.6",)),
     Peer("reactivex", "with_reactivex.py", ("reactivex==6.1.0",)),
     Peer("hamilton", "with_hamilton.py", ("sf-hamilton==1.90.0",)),
-    Peer("bytewax", "with_bytewax.py", ("bytewax==0.21.1",)),
+    Peer("bytewax", "with_bytewax.py", BYTEWAX),
     Peer("langgraph", "with_langgraph.py", ("langgraph==1.2.24", "langgraph-checkpoint-sqlite==3.1.2")),
+)
+
+KAFKA_PEERS = (
+    Peer("confluent-kafka", "with_confluent.py", ("confluent-kafka==2.16.1",)),
+    Peer("bytewax", "with_bytewax_topic.py", BYTEWAX),
+    Peer("quixstreams", "with_quixstreams.py", ("quixstreams==3.28.1",)),
+    Peer("faust-streaming", "with_faust.py", ("faust-streaming==0.15.3", "aiokafka==0.14.0"), slow=True),
 )
 
 
@@ -134,13 +145,21 @@ class Running:
         Raises:
             Unavailable: It has ended, or is silent.
         """
+        with suppress(BrokenPipeError):  # there is no answer then
+            print(json.dumps({"do": do, **words}), file=self._process.stdin, flush=True)
+
+        return self.answer(do)
+
+    def answer(self, do: str) -> dict[str, Any]:
+        """Wait for an answer to what was asked.
+
+        Raises:
+            Unavailable: It has ended, or is silent.
+        """
         late = threading.Timer(ANSWER, self._process.kill)
         late.start()
         try:
-            print(json.dumps({"do": do, **words}), file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
         finally:
             late.cancel()
 

@@ -1,21 +1,23 @@
 """From a topic of Kafka to firings: how many events a second, beside the bare client doing the same work.
 
-    python benchmarks/kafka.py [--json] [--events 200000] [--brokers HOST:PORT]
+    python benchmarks/kafka.py [--json] [--events 200000] [--brokers HOST:PORT] [--peers none]
 
 A real broker on the same machine, four partitions, JSON of about 100 bytes. `getmany` alone is the limit of the client;
 with msgspec and a handler (the newest value of each symbol, and a decision) it does what a program without an engine
 would do. Ours: Kafka → accumulator → firing of a graph of two nodes, with checkpoints and metrics on, and a run for
 each event: until all are committed, that is in the store with the positions, and until all are completed as well. All
-read the same topic in turns, from its beginning; what they saw is compared. Then the delay from producing an event to
-handling it, and the time from starting a program that was killed to the first new event that it handles.
+read the same topic in turns, from its beginning, and so do other engines (`--peers`), slow ones a tenth of it; what
+they saw is compared. Then the delay from producing an event to handling it, and the time from starting a program that
+was killed to the first new event that it handles.
 """
 
 import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import aiokafka
 import anyio
@@ -32,8 +34,10 @@ from _figures import (
     spending,
     summarise,
 )
-from _kafka import PARTITIONS, SYMBOLS, Book, Seen, filled, topic_of
+from _kafka import PARTITIONS, SYMBOLS, Book, Seen, book_of, filled, topic_of
 from _kafka_restart import BEFORE, restarted
+from _peers import KAFKA_PEERS, add_peers
+from _peers_kafka import Filled, Guests
 
 import penstock as ps
 from penstock.runtime.observe import CutCommitted, Fact
@@ -251,9 +255,17 @@ async def latency(brokers: str, how: str, seconds: float) -> dict[str, float]:
 # -- all -----------------------------------------------------------------------------------------------------
 
 
-async def repetition(brokers: str, topic: str, few: str, options: argparse.Namespace) -> list[Cell]:
+async def filled_topic(brokers: str, count: int) -> Filled:
+    """Make a topic, and say what it ends with."""
+    latest = {book.symbol: book for book in map(book_of, range(count))}
+    return Filled(await topic_of(brokers, count), count, latest)
+
+
+async def repetition(
+    brokers: str, topics: Mapping[bool, Filled], few: str, options: argparse.Namespace, guests: Guests
+) -> list[Cell]:
     """Measure all once, in turns."""
-    count = options.events
+    topic, count, _ = topics[False]
     bare = await read_bare(brokers, topic, count, None)
     reference = Seen(until=count)
     reading = await read_bare(brokers, topic, count, handler(reference))
@@ -268,6 +280,7 @@ async def repetition(brokers: str, topic: str, few: str, options: argparse.Names
         ("ours: Kafka → accumulator → firing of two nodes", count, spent),
         ("ours: Kafka → firing → run committed, while others run", options.runs, committed),
         ("ours: Kafka → firing → run committed and completed", options.runs, completed),
+        *guests.rates(brokers, topics),
     ]
     return [
         Cell(
@@ -284,13 +297,15 @@ async def repetition(brokers: str, topic: str, few: str, options: argparse.Names
     ]
 
 
-async def delays(brokers: str, options: argparse.Namespace) -> list[Cell]:
-    """Measure the latency of both, in turns."""
+async def delays(brokers: str, options: argparse.Namespace, guests: Guests) -> list[Cell]:
+    """Measure the latency of all, in turns."""
     bare = await latency(brokers, "bare", options.seconds)
     found = await latency(brokers, "ours", options.seconds)
+    produce = partial(trickle, brokers, seconds=options.seconds)
+    others = await guests.delays(brokers, produce, int(options.seconds * 200))
     return [
         Cell({"what": what, "events": "200"}, {**each, "over": each["p50"] - bare["p50"]})
-        for what, each in (("`getmany` + msgspec", bare), ("ours: Kafka → firing", found))
+        for what, each in (("`getmany` + msgspec", bare), ("ours: Kafka → firing", found), *others)
     ]
 
 
@@ -305,16 +320,17 @@ def restarts(brokers: str) -> list[Cell]:
     ]
 
 
-async def run(brokers: str, options: argparse.Namespace) -> tuple[list[Cell], list[Cell], list[Cell]]:
+async def run(brokers: str, options: argparse.Namespace, guests: Guests) -> tuple[list[Cell], list[Cell], list[Cell]]:
     """Measure everything."""
-    topic, few = await topic_of(brokers, options.events), await topic_of(brokers, options.runs)
+    topics = {slow: await filled_topic(brokers, options.events // (10 if slow else 1)) for slow in (False, True)}
+    few = await topic_of(brokers, options.runs)
     await ours(brokers, few, options.runs)  # warm up
     rates: list[Cell] = []
     waits: list[Cell] = []
     starts: list[Cell] = []
     for _ in repetitions(options):
-        rates += await repetition(brokers, topic, few, options)
-        waits += await delays(brokers, options)
+        rates += await repetition(brokers, topics, few, options, guests)
+        waits += await delays(brokers, options, guests)
         starts += await asyncio.to_thread(restarts, brokers)
 
     return rates, waits, starts
@@ -328,12 +344,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="for which the latency is measured")
     add_repetitions(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_peers(parser, KAFKA_PEERS)
     options = parser.parse_args()
+    guests = Guests(options.peers)
     with filled(options.brokers) as brokers:
-        rates, waits, starts = asyncio.run(run(brokers, options))
+        rates, waits, starts = asyncio.run(run(brokers, options, guests))
 
     first, second, third = summarise(rates), summarise(waits), summarise(starts)
     facts = {"aiokafka": aiokafka.__version__, "partitions": PARTITIONS, "bytes an event": 103}
+    facts |= guests.versions | {f"{name}, left out": reason for name, reason in guests.missing.items()}
     known = environment(options, facts, len(rates) // len(first))
     if options.json:
         print(as_json(known, {"rates": first, "latencies": second, "restarts": third}))

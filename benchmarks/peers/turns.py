@@ -8,17 +8,16 @@ import asyncio
 import gc
 import inspect
 import json
-import os
 import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import cycle
 from typing import Any
 
+from talk import own_output, versions
 from work import SHAPES, Shape, Work
 
 Push = Callable[[Any], object]
@@ -178,7 +177,7 @@ def quantiles(values: list[int]) -> dict[str, float]:
 class Answers:
     """What a benchmark may ask."""
 
-    def __init__(self, packages: Sequence[str], shapes: Mapping[str, Build], without: Mapping[str, str]) -> None:
+    def __init__(self, packages: list[str], shapes: Mapping[str, Build], without: Mapping[str, str]) -> None:
         if unknown := SHAPES.keys() ^ (shapes.keys() | without.keys()):
             raise ValueError(f"neither measured nor left out for a reason: {', '.join(sorted(unknown))}")
 
@@ -187,8 +186,7 @@ class Answers:
 
     async def about(self) -> dict[str, object]:
         """Say who this is, and which shapes there are."""
-        versions = {name: version(name) for name in self._packages}
-        return {"versions": versions, "shapes": list(self._shapes), "without": dict(self._without)}
+        return {"versions": versions(self._packages), "shapes": list(self._shapes), "without": dict(self._without)}
 
     async def open(self, shape: str, seconds: float) -> dict[str, object]:
         """Join the functions, and let the first events through."""
@@ -250,14 +248,13 @@ class Answers:
 
 async def answer(answers: object) -> None:
     """Answer question after question; what a library prints does not come between."""
-    with os.fdopen(os.dup(1), "w") as out:
-        os.dup2(2, 1)
-        for line in sys.stdin:
-            question = json.loads(line)
-            found = await getattr(answers, question.pop("do"))(**question)
-            print(json.dumps(found), file=out, flush=True)
+    out = own_output()
+    for line in sys.stdin:
+        question = json.loads(line)
+        found = await getattr(answers, question.pop("do"))(**question)
+        print(json.dumps(found), file=out)
 
 
-def main(packages: Sequence[str], shapes: Mapping[str, Build], without: Mapping[str, str] | None = None) -> None:
+def main(packages: list[str], shapes: Mapping[str, Build], without: Mapping[str, str] | None = None) -> None:
     """Be asked until the input ends; each shape is measured, or left out for a reason."""
     asyncio.run(answer(Answers(packages, shapes, without or {})))
