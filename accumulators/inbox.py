@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from penstock.accumulators.dedupe import LOG_KEY, Keys
-from penstock.accumulators.live import LiveAccumulator, nothing
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.ports import nothing
 from penstock.accumulators.signal import Signal
 from penstock.runtime.errors import StoreError
-from penstock.runtime.store import checkpoints, letters
+from penstock.runtime.store import checkpoints
+from penstock.runtime.store.rider import Rider
 from penstock.runtime.store.store import Store
 from penstock.runtime.store.unit import Unit
 
@@ -24,17 +26,17 @@ MOST_ROWS = 1000
 class Entry:
     """One pushed event on its way to its row."""
 
-    __slots__ = ("accumulator", "done", "event", "key", "letter", "payload")
+    __slots__ = ("accumulator", "done", "event", "key", "payload", "rider")
 
     def __init__(
-        self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None, letter: int | None
+        self, accumulator: LiveAccumulator, payload: bytes, event: object, key: str | None, rider: Rider | None
     ) -> None:
         self.accumulator: LiveAccumulator = accumulator
         self.payload: bytes = payload
         self.event: object = event
         self.key: str | None = key
-        #: The dead letter that it was; deleted in the commit that makes it a row.
-        self.letter: int | None = letter
+        #: What else the commit holds that makes it a row: the dead letter that it was is deleted.
+        self.rider: Rider | None = rider
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -96,7 +98,7 @@ class Inbox:
         payload: bytes,
         event: object,
         key: str | None = None,
-        letter: int | None = None,
+        rider: Rider | None = None,
     ) -> bool:
         """Commit a row, then apply the event; waits while too many of the accumulator's pushes wait.
 
@@ -105,13 +107,13 @@ class Inbox:
             payload: The event as it is stored.
             event: The event.
             key: Of the events with one key, one is taken.
-            letter: The dead letter that the event was; the same commit deletes it, or takes nothing when it is gone.
+            rider: Puts further rows into the same commit, and may refuse it.
 
         Returns:
             False when an event was pushed under this key before.
 
         Raises:
-            StoreError: The row is not committed; ``LetterNotFound`` when the letter is gone.
+            StoreError: The row is not committed; also what the rider refuses it with.
             AppError: Nothing more is taken.
         """
         while self._error is None and (
@@ -128,7 +130,7 @@ class Inbox:
 
             self._claimed.add((accumulator.name, key))
 
-        entry = Entry(accumulator, payload, event, key, letter)
+        entry = Entry(accumulator, payload, event, key, rider)
         accumulator.waiting += 1
         self._entries.append(entry)
         if not self._scheduled:
@@ -178,8 +180,8 @@ class Inbox:
         unit = self._store.unit("push")
         checkpoints.fence(unit, self._domain, self._shard, self._epoch)
         for entry in self._sent:
-            if entry.letter is not None:
-                letters.take_letter(unit, entry.letter)
+            if entry.rider is not None:
+                entry.rider(unit)
 
             checkpoints.add_inbox(unit, self._domain, self._shard, entry.accumulator.name, entry.payload)
 
@@ -217,12 +219,12 @@ class Inbox:
 
 
 def length_of_unit(entries: Sequence[Entry]) -> int:
-    """Return how many of the first entries share a unit. That of a letter is alone: it may be gone, and refuse it."""
-    if entries[0].letter is not None:
+    """Return how many of the first entries share a unit. One with a rider is alone: that may refuse it."""
+    if entries[0].rider is not None:
         return 1
 
     for place, entry in enumerate(entries[:MOST_ROWS]):
-        if entry.letter is not None:
+        if entry.rider is not None:
             return place
 
     return MOST_ROWS

@@ -34,6 +34,7 @@ from penstock.accumulators.sources.process import Process as Process
 from penstock.accumulators.state import state_accumulator as state_accumulator
 from penstock.accumulators.stream import stream_accumulator as stream_accumulator
 from penstock.app import App as App
+from penstock.client import Client as Client
 from penstock.dead_letter import DeadLetter as DeadLetter
 from penstock.graphs.graph import ComputationGraph as ComputationGraph
 from penstock.graphs.result import FiringResult as FiringResult, GraphResult as GraphResult
@@ -59,6 +60,8 @@ from penstock.runtime.errors import (
     ChangeRefused as ChangeRefused,
     ChannelError as ChannelError,
     ChannelFull as ChannelFull,
+    CommandFailed as CommandFailed,
+    CommandUnanswered as CommandUnanswered,
     CommitUnknown as CommitUnknown,
     ConfigError as ConfigError,
     DecodeError as DecodeError,
@@ -117,7 +120,10 @@ __all__ = [
     "ChangeRefused",
     "ChannelError",
     "ChannelFull",
+    "Client",
     "Clock",
+    "CommandFailed",
+    "CommandUnanswered",
     "CommitUnknown",
     "ComputationGraph",
     "Config",

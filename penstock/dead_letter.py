@@ -1,10 +1,16 @@
-"""A dead letter as an app shows it."""
+"""Dead letters as an app shows them."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
 
+from penstock.runtime.store.letters import list_letters
 from penstock.runtime.store.rows import LetterRow
+from penstock.runtime.store.store import Store
+
+#: Letters that are read at once.
+PAGE = 100
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,3 +40,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             position=row.position,
             created_at=row.created_at,
         )
+
+
+async def iterate(store: Store, part: str | None) -> AsyncIterator[DeadLetter]:
+    """Yield dead letters, the newest first."""
+    before: int | None = None
+    while rows := await list_letters(store, part, limit=PAGE, before=before):
+        for row in rows:
+            yield DeadLetter.of(row)
+
+        before = rows[-1].id

@@ -1,27 +1,25 @@
-"""Dead letters of an open app: to be looked at, given back, or thrown away.
+"""Giving dead letters back to the parts of an open app.
 
-Giving back is done once, whatever fails: the letter is deleted in the commit that holds what became of it. An event
+That is done once, whatever fails: the letter is deleted in the commit that holds what became of it. An event
 goes through its accumulator again, a graph runs again for the inputs of its firing. What fails again becomes a new
 letter.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.record import converter
-from penstock.dead_letter import DeadLetter
 from penstock.graphs.graph import ComputationGraph
 from penstock.reactors.domain import Domain
 from penstock.runtime.codec import Codec
 from penstock.runtime.errors import AppError, DecodeError
 from penstock.runtime.store import letters
+from penstock.runtime.store.rider import Rider
 from penstock.runtime.store.rows import LetterRow
 from penstock.runtime.store.store import Store
-
-#: Letters that are read at once.
-PAGE = 100
+from penstock.runtime.store.unit import Unit
 
 #: Reads what no input wants any more.
 JSON: Codec[object] = Codec(object, part="dead letter")
@@ -32,16 +30,6 @@ FOR_GOOD: Mapping[str, str] = {
     "key": "it does not say which input of the reactor the value came by: push it into its accumulator",
     "criteria": "its values are still in the reactor's cache, whose criteria are asked again with the next one",
 }
-
-
-async def iterate(store: Store, part: str | None) -> AsyncIterator[DeadLetter]:
-    """Yield dead letters, the newest first."""
-    before: int | None = None
-    while rows := await letters.list_letters(store, part, limit=PAGE, before=before):
-        for row in rows:
-            yield DeadLetter.of(row)
-
-        before = rows[-1].id
 
 
 class Replayer:
@@ -63,8 +51,12 @@ class Replayer:
         #: Letters that are being given back.
         self._busy: set[int] = set()
 
-    async def replay(self, letter_id: int) -> None:
+    async def replay(self, letter_id: int, also: Rider | None = None) -> None:
         """Give a letter back; returns when it was processed again and is deleted.
+
+        Args:
+            letter_id: Its number.
+            also: Puts further rows into the commit that deletes it.
 
         Raises:
             LetterNotFound: There is none of this number, or somebody else has taken it.
@@ -77,44 +69,56 @@ class Replayer:
 
         self._busy.add(letter_id)
         try:
-            await self._replay(await letters.load_letter(self._store, letter_id))
+            letter = await letters.load_letter(self._store, letter_id)
+            domain = await self._give_back(letter, also)
+            if domain is not None:
+                await domain.flush()
         finally:
             self._busy.discard(letter_id)
 
-    async def _replay(self, letter: LetterRow) -> None:
+    async def _give_back(self, letter: LetterRow, also: Rider | None) -> Domain | None:
+        """Give a letter back; return the domain whose next cut deletes it, unless it is deleted already."""
         if letter.reason in {"decode", "process"}:
-            await self._push(letter)
-        elif letter.reason == "firing":
-            await self._refire(letter)
-        elif letter.reason == "overflow":
-            await self._retake(letter)
-        else:
+            await self._push(letter, also)
+            return None
+
+        if letter.reason not in {"firing", "overflow"}:
             why = FOR_GOOD.get(letter.reason, "nobody knows how")
             raise AppError(f"dead letter {letter.id} of {letter.part!r} cannot be given back: {why}; discard it")
 
-    async def _push(self, letter: LetterRow) -> None:
+        domain = self._refire(letter) if letter.reason == "firing" else self._retake(letter)
+        if also is not None:
+            domain.ledger.ride(also)
+
+        return domain
+
+    async def _push(self, letter: LetterRow, also: Rider | None) -> None:
+        def ride(unit: Unit) -> None:
+            letters.take_letter(unit, letter.id)
+            if also is not None:
+                also(unit)
+
         for domain in self._domains():
             accumulator = domain.accumulators.get(letter.part)
             if accumulator is not None:
                 definition = accumulator.definition
                 event = event_of(definition, letter.payload)
                 data = definition.input_codec.encode(event)
-                await domain.inbox.journal(accumulator, data, event, letter=letter.id)
+                await domain.inbox.journal(accumulator, data, event, rider=ride)
                 return
 
         raise gone(letter, "accumulator")
 
-    async def _refire(self, letter: LetterRow) -> None:
+    def _refire(self, letter: LetterRow) -> Domain:
         graph = self._graphs().get(letter.part)
         for domain in self._domains():
             if graph is not None and graph.reactor is not None and graph.reactor.name in domain.reactors:
                 domain.reactors[graph.reactor.name].refire(graph.name, mapping_of(letter, domain), letter.id)
-                await domain.flush()
-                return
+                return domain
 
         raise gone(letter, "graph")
 
-    async def _retake(self, letter: LetterRow) -> None:
+    def _retake(self, letter: LetterRow) -> Domain:
         for domain in self._domains():
             reactor = domain.reactors.get(letter.part)
             if reactor is not None:
@@ -124,8 +128,7 @@ class Replayer:
 
                     reactor.retake(name, value, letter.id)
 
-                await domain.flush()
-                return
+                return domain
 
         raise gone(letter, "reactor")
 

@@ -19,15 +19,16 @@ from anyio.abc import TaskGroup
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
+from penstock.answering import Answerer
 from penstock.changes import Changes
 from penstock.checkup import checkup
-from penstock.dead_letter import DeadLetter
+from penstock.dead_letter import DeadLetter, iterate
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.result import FiringResult
 from penstock.graphs.subscriber import GraphSubscriber
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
-from penstock.letters import Replayer, iterate
+from penstock.letters import Replayer
 from penstock.listening import Listening
 from penstock.lookup import find
 from penstock.operators import Operators
@@ -169,6 +170,8 @@ class Session:
         for domain in self.domains.values():
             await domain.start(self.supervisor)
 
+        self.answerer: Answerer = Answerer(self, self.replayer)
+        await self._group.start(self.answerer.run)
         self._started = True
 
     async def _open_domains(self) -> None:
@@ -255,6 +258,9 @@ class Session:
     async def _stop_parts(self) -> list[PenstockError]:
         """Stop every part, whatever goes wrong with the others; return what went wrong."""
         problems: list[PenstockError] = []
+        if self._started:
+            await self.answerer.close()
+
         await self.changes.close()
         deadline = self._clock.monotonic() + self.config.drain_timeout
         for domain in self.domains.values():

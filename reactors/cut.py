@@ -21,7 +21,7 @@ from penstock.runtime.codec import Codec, plain
 from penstock.runtime.effects import Recorded
 from penstock.runtime.foreign import error_text, value_text
 from penstock.runtime.observe import EventDropped, Observer
-from penstock.runtime.store import checkpoints, letters
+from penstock.runtime.store import checkpoints
 from penstock.runtime.store.rows import FiringRow, LetterRow
 from penstock.runtime.store.unit import Unit
 
@@ -98,8 +98,8 @@ class Cutter:
         for letter in entries.letters:
             checkpoints.add_letter(unit, self._letter(unit, letter))
 
-        for settled in entries.settled:
-            letters.drop_letter(unit, settled)
+        for ride in entries.riders:
+            ride(unit)
 
         return self._carry.write(unit, entries.effects) if entries.effects else nothing
 

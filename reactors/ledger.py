@@ -7,6 +7,7 @@ commits.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from penstock.accumulators.letter import Letter
 from penstock.accumulators.live import LiveAccumulator
@@ -15,6 +16,8 @@ from penstock.reactors.flight import Flight, Slot
 from penstock.reactors.history import Fired
 from penstock.runtime.effects import Emit, Recorded
 from penstock.runtime.observe import EventDropped, Observer
+from penstock.runtime.store.letters import drop_letter
+from penstock.runtime.store.rider import Rider
 
 
 class Entries:
@@ -22,7 +25,7 @@ class Entries:
 
     __slots__ = (
         *("accumulators", "broadcasts", "consumed", "effects", "fired", "flights"),
-        *("letters", "queues", "repeats", "settled", "slots"),
+        *("letters", "queues", "repeats", "riders", "slots"),
     )
 
     def __init__(self) -> None:
@@ -41,14 +44,15 @@ class Entries:
         self.flights: dict[str, Flight] = {}
         self.effects: list[Recorded] = []
         self.letters: list[Letter] = []
-        #: Numbers of dead letters that were processed after all, and are to be deleted.
-        self.settled: list[int] = []
+        #: What belongs into the same commit, and is the business of others: a dead letter that was processed after all
+        #: is deleted, a command is answered.
+        self.riders: list[Rider] = []
         #: Firings that are over, of reactors that remember them in the store.
         self.fired: list[Fired] = []
 
     def __bool__(self) -> bool:
         state = self.accumulators or self.slots or self.queues or self.broadcasts or self.flights or self.repeats
-        return bool(state or self.effects or self.letters or self.fired or self.settled)
+        return bool(state or self.effects or self.letters or self.fired or self.riders)
 
     @property
     def waiting(self) -> int:
@@ -78,7 +82,7 @@ class Entries:
         self.flights.update(later.flights)
         self.effects += later.effects
         self.letters += later.letters
-        self.settled += later.settled
+        self.riders += later.riders
         self.fired += later.fired
 
 
@@ -205,10 +209,14 @@ class Ledger:
             self._rushed = True
             self._soon()
 
+    def ride(self, rider: Rider) -> None:
+        """Let somebody put rows into the cut that holds what has changed by now."""
+        self.next.riders.append(rider)
+        self._rush()
+
     def settle(self, letter: int) -> None:
         """Delete a dead letter, in the cut that holds what came of it."""
-        self.next.settled.append(letter)
-        self._rush()
+        self.ride(partial(drop_letter, letter_id=letter))
 
     def drop(self, part: str, reason: str) -> None:
         """Tell that an event was dropped on purpose, and is not kept."""

@@ -38,6 +38,8 @@ The class answers two questions: whose mistake is it, and does trying again help
     │  ├─ RunParked
     │  └─ RunNotFound
     ├─ AppError
+    │  ├─ CommandFailed
+    │  ├─ CommandUnanswered
     │  ├─ FiringRefused
     │  ├─ ChangeRefused
     │  └─ PartFailed
@@ -407,6 +409,43 @@ class RunNotFound(RunError, LookupError):
 
 class AppError(PenstockError):
     """The app is not in a state in which the call makes sense, or does not know the part."""
+
+
+class CommandFailed(AppError):
+    """The process that serves the store could not do what another one asked of it; it told why.
+
+    Attributes:
+        verb: What was asked.
+        kind: Name of the error that it met there, such as ``FiringRefused``.
+    """
+
+    def __init__(self, verb: str, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.verb = verb
+        self.kind = kind
+
+
+class CommandUnanswered(AppError):
+    """Nobody has answered in time: no process serves the store, or the one that does is busy, or hangs.
+
+    Attributes:
+        verb: What was asked.
+        taken: Whether it had begun: then it will be done once, or not at all. Else it is withdrawn, and never done.
+    """
+
+    retryable = True
+
+    def __init__(self, verb: str, seconds: float, *, taken: bool) -> None:
+        fate = (
+            "the process that serves the store has begun with it and has not said what came of it: look before you ask"
+            " again"
+            if taken
+            else "no process serves the store, or it hangs; it is withdrawn, and will not be done: ask again while an"
+            " app runs (`penstock run`)"
+        )
+        super().__init__(f"{verb} was not answered within {seconds:g} s: {fate}")
+        self.verb = verb
+        self.taken = taken
 
 
 class FiringRefused(AppError):

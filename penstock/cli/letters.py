@@ -9,12 +9,14 @@ import msgspec
 from cyclopts import App as Commands, Parameter, validators
 
 from penstock.app import App
+from penstock.cli.asking import WAIT, Wait, ask_all
 from penstock.cli.loading import load
 from penstock.cli.options import Json, Reference, StoreUrl, settings, store_url
 from penstock.cli.output import Table, clock_time, complain, iso, print_fields, print_json, print_table
 from penstock.cli.stores import read
+from penstock.command import Command, Verb
 from penstock.runtime.clock import Activity, SystemClock
-from penstock.runtime.errors import PenstockError
+from penstock.runtime.errors import PenstockError, StoreInUse
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store.letters import discard_letter, list_letters, load_letter
 from penstock.runtime.store.rows import LetterRow
@@ -75,18 +77,30 @@ def show(letter: LetterId, /, *, store: StoreUrl = None, json: Json = False) -> 
 
 
 @app.command
-def replay(reference: Reference, letters: tuple[int, ...], /, *, store: StoreUrl = None, json: Json = False) -> int:
+def replay(
+    reference: Reference,
+    letters: tuple[int, ...],
+    /,
+    *,
+    wait: Wait = WAIT,
+    store: StoreUrl = None,
+    json: Json = False,
+) -> int:
     """Give dead letters back to the parts of an app that could not process them.
 
-    Opens the app for as long as that takes, so nobody else may serve its store; a running app does it by
-    `app.replay_letter`. A letter is deleted in the commit that holds what became of it. What fails again becomes a new
-    letter. The exit code is 1 when one could not be given back; it stays.
+    An app that serves the store does it; when none does, the app is opened here for as long as that takes. A letter is
+    deleted in the commit that holds what became of it. What fails again becomes a new letter. The exit code is 1 when
+    one could not be given back; it stays.
     """
     opened = load(reference)
     if store is not None:
         opened.config = msgspec.structs.replace(opened.config, store=store_url(store))
 
-    outcomes = anyio.run(give_back, opened, letters)
+    try:
+        outcomes = anyio.run(give_back, opened, letters)
+    except StoreInUse:
+        outcomes = ask_for(opened.config.store, "letters.replay", letters, wait)
+
     if json:
         print_json({"letters": [{"id": letter, "error": error} for letter, error in outcomes.items()]})
     else:
@@ -112,20 +126,37 @@ async def give_back(opened: App, letters: tuple[int, ...]) -> dict[int, str | No
 
 
 @app.command
-def discard(letters: tuple[int, ...], /, *, store: StoreUrl = None, json: Json = False) -> int:
-    """Delete dead letters. Nobody may serve the store meanwhile; a running app does it by `app.discard_letter`."""
+def discard(letters: tuple[int, ...], /, *, wait: Wait = WAIT, store: StoreUrl = None, json: Json = False) -> int:
+    """Delete dead letters. An app that serves the store does it, when one does."""
     url = settings(store).config.store
     for letter in letters:
         read(url, partial(load_letter, letter_id=letter))  # all of them or none
 
-    anyio.run(discard_all, url, letters)
+    try:
+        anyio.run(discard_all, url, letters)
+        outcomes: dict[int, str | None] = dict.fromkeys(letters)
+    except StoreInUse:
+        outcomes = ask_for(url, "letters.discard", letters, wait)
+
     if json:
-        print_json({"letters": list(letters)})
-    else:
-        for letter in letters:
+        print_json({"letters": [letter for letter, error in outcomes.items() if not error]})
+
+    for letter, error in outcomes.items():
+        if error:
+            complain(f"letter {letter}: {error}")
+        elif not json:
             print(f"letter {letter}: discarded")
 
-    return 0
+    return 1 if any(outcomes.values()) else 0
+
+
+def ask_for(url: str, verb: Verb, letters: tuple[int, ...], seconds: float) -> dict[int, str | None]:
+    """Let the app that serves the store do something with letters; return why it could not with some."""
+    found = ask_all(url, [Command(verb=verb, target=str(letter)) for letter in letters], seconds)
+    return {
+        letter: str(outcome) if isinstance(outcome, PenstockError) else None
+        for letter, outcome in zip(letters, found, strict=True)
+    }
 
 
 async def discard_all(url: str, letters: tuple[int, ...]) -> None:

@@ -31,6 +31,7 @@ VERBS = [
     ("runs", "penstock.cli.runs:app", "Look at the runs in a state store."),
     ("letters", "penstock.cli.letters:app", "Look at dead letters, give them back, or throw them away."),
     ("firings", "penstock.cli.firings:app", "Look at firings that are over."),
+    ("reactors", "penstock.cli.reactors:app", "Fire, pause and resume the reactors of a running app."),
     ("config", "penstock.cli.config:app", "Look at the settings."),
     ("doctor", "penstock.cli.doctor:doctor", "Look for what is wrong with the installation and the store."),
     ("demo", "penstock.cli.demo:demo", "Watch this machine for some seconds: events, firings, durable runs."),

@@ -28,11 +28,11 @@ TAKE_COMMAND = Kind(
     refusal=gone,
 )
 
-# The other side of that race: it is closed as long as nobody has taken it. Index: as above.
-CLOSE_COMMAND = Kind(
-    name="close command",
+# The other side of that race: it is taken back as long as nobody has taken it. Index: as above.
+WITHDRAW_COMMAND = Kind(
+    name="withdraw command",
     rank=2,
-    columns=("id", "status", "answered_at"),
+    columns=("id", "answered_at"),
     role=Role.GUARD,
     slot="command",
     key=itemgetter(0),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import CTE, and_, delete, literal_column, select, update
+from sqlalchemy import CTE, Text, and_, delete, literal_column, select, update
 from sqlalchemy.sql.expression import ClauseElement
 
 from penstock.runtime.store import command_kinds
@@ -13,18 +13,19 @@ from penstock.runtime.store.statements import Build, write
 #: By the primary key, or by the index commands_open.
 OPEN = COMMANDS.c.answered_at.is_(None)
 WAITING = COMMANDS.c.status == literal_column("'waiting'")
+TAKEN, WITHDRAWN = literal_column("'taken'", Text()), literal_column("'withdrawn'", Text())
 
 
 def take_command(given: CTE) -> ClauseElement:
     """Take commands that wait, or that another start has taken and not answered."""
-    changes = {"owner": given.c.owner, "status": literal_column("'taken'")}
+    changes = {"owner": given.c.owner, "status": TAKEN}
     others = COMMANDS.c.owner.is_distinct_from(given.c.owner)
     return update(COMMANDS).where(COMMANDS.c.id == given.c.id, OPEN, others).values(changes)
 
 
-def close_command(given: CTE) -> ClauseElement:
+def withdraw_command(given: CTE) -> ClauseElement:
     """Close commands that nobody has taken."""
-    changes = {name: given.c[name] for name in ("status", "answered_at")}
+    changes = {"status": WITHDRAWN, "answered_at": given.c.answered_at}
     return update(COMMANDS).where(COMMANDS.c.id == given.c.id, WAITING).values(changes)
 
 
@@ -44,7 +45,7 @@ def forget_commands(given: CTE) -> ClauseElement:
 STATEMENTS: Mapping[Kind, Build] = {
     command_kinds.ADD_COMMAND: lambda given: write(COMMANDS, given),
     command_kinds.TAKE_COMMAND: take_command,
-    command_kinds.CLOSE_COMMAND: close_command,
+    command_kinds.WITHDRAW_COMMAND: withdraw_command,
     command_kinds.ANSWER_COMMAND: answer_command,
     command_kinds.FORGET_COMMANDS: forget_commands,
 }

@@ -12,9 +12,9 @@ from typing import cast
 from penstock.runtime.store.command_kinds import (
     ADD_COMMAND,
     ANSWER_COMMAND,
-    CLOSE_COMMAND,
     FORGET_COMMANDS,
     TAKE_COMMAND,
+    WITHDRAW_COMMAND,
 )
 from penstock.runtime.store.engine import Query
 from penstock.runtime.store.kinds import Values
@@ -39,9 +39,9 @@ def take_command(unit: Unit, command_id: int, owner: int) -> None:
         unit.add(FORGET_COMMANDS, (command_id - KEPT,))
 
 
-def close_command(unit: Unit, command_id: int, status: str) -> None:
-    """Withdraw a command, or let it expire; refuses the unit (LeaseLost) when somebody has taken it."""
-    unit.add(CLOSE_COMMAND, (command_id, status, to_micros(unit.clock.now())))
+def withdraw_command(unit: Unit, command_id: int) -> None:
+    """Take a command back; refuses the unit (LeaseLost) when somebody has taken it."""
+    unit.add(WITHDRAW_COMMAND, (command_id, to_micros(unit.clock.now())))
 
 
 def answer_command(unit: Unit, command_id: int, owner: int, *, status: str, answer: str) -> None:

@@ -32,18 +32,20 @@ async def connect(options: Options, role: str, settings: Mapping[str, str] | Non
         ConfigError: The server does not let us in, changes what we ask for, or cannot hold a store.
         StoreError: It cannot be reached.
     """
-    connection = await reach(options, role, settings)
+    connection, fits = await reach(options, role, settings), False
     try:
         problem = unfit(
             options, connection, str(await connection.fetchval("SHOW search_path", timeout=CONNECT_TIMEOUT))
         )
-    except TROUBLE as error:
-        connection.terminate()
-        raise translate(options.name, error, "connecting") from error
+        if problem is not None:
+            raise ConfigError(f"store {options.name}: {problem}")
 
-    if problem is not None:
-        connection.terminate()
-        raise ConfigError(f"store {options.name}: {problem}")
+        fits = True
+    except TROUBLE as error:
+        raise translate(options.name, error, "connecting") from error
+    finally:
+        if not fits:  # also when whoever waits is cancelled
+            connection.terminate()
 
     return connection
 

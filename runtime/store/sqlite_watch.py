@@ -8,6 +8,9 @@ from pathlib import Path
 
 #: Seconds between two looks. A look is one question to the operating system, and none to the database.
 TICK = 0.5
+#: Seconds for which looking goes on after the last change: a commit can be seen by others only when the disk has it,
+#: which may be long after it was written.
+LINGER = 30.0
 
 
 class FileWatch:
@@ -15,9 +18,8 @@ class FileWatch:
 
     Args:
         database: The file.
-        changed: Called on the loop after the log has changed, whoever wrote it: at the first look, at each look that
-            sees a change, and once more at the next one, because a file system may round the times of two changes to
-            the same.
+        changed: Called on the loop at each look until ``LINGER`` after the log has changed, whoever wrote it; also in
+            the beginning.
     """
 
     def __init__(self, database: Path, changed: Callable[[], None]) -> None:
@@ -39,13 +41,13 @@ class FileWatch:
     def _work(self) -> None:
         file = self._database.resolve()  # where SQLite puts the log of a file that is a link
         log = file.with_name(f"{file.name}-wal")
-        seen, again = None, True
+        most = round(LINGER / TICK)
+        seen, left = look(log), most
         while not self._stop.wait(TICK):
             before, seen = seen, look(log)
-            if again or seen != before:
+            left = most if seen != before else left - 1
+            if left > 0:
                 self._tell(self._changed)
-
-            again = seen != before
 
         self._tell(self._ended.set_result, None)
 

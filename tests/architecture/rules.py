@@ -92,6 +92,7 @@ CATCHES_ALL = {
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/streaming.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/window.py": "converting runs user code: what cannot be read becomes a dead letter",
+    "penstock/answering.py": "what another process asks for runs user code: who asked is told what it raised",
     "penstock/app.py": "whatever keeps an app from opening, the coroutine that it should run is closed; raised again",
     "penstock/changes.py": "whatever keeps parts from being loaded, what had begun is undone; raised again",
     "penstock/session.py": "what keeps an app from opening is raised again; an observer is user code",

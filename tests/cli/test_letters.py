@@ -154,13 +154,15 @@ def test_letters_are_discarded_all_or_none(shop: str, penstock: Penstock) -> Non
     assert [row["id"] for row in listed(penstock("letters", "list", "--json", "--store", shop))] == [4, 3]
 
 
-def test_a_store_that_is_served_is_not_changed(shop: str, penstock: Penstock) -> None:
-    async def look(store: Store) -> None:
+@pytest.mark.parametrize("verb", [("discard",), ("replay", "shop:app")])
+def test_who_serves_and_does_not_answer_is_told_of(shop: str, penstock: Penstock, verb: tuple[str, ...]) -> None:
+    async def look(_store: Store) -> None:
         from anyio.to_thread import run_sync
 
-        outcome = await run_sync(lambda: penstock("letters", "discard", "1", "--store", shop))
-        assert outcome.code == 1
-        assert "already served" in outcome.err
+        outcome = await run_sync(lambda: penstock("letters", *verb, "1", "--wait", "0.1", "--store", shop))
+        assert (outcome.code, outcome.out) == (1, "")
+        asked = f"letter 1: letters.{verb[0]} 1 was not answered within 0.1 s: no process serves the store, or it hangs"
+        assert outcome.err.startswith(asked)
 
     with_store(shop, look)
     assert len(listed(penstock("letters", "list", "--json", "--store", shop))) == 4

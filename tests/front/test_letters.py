@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from penstock.runtime.errors import (
     StoreError,
     WriteConflict,
 )
+from penstock.runtime.store import letters
 from penstock.testing import AppUnderTest, Crash, open_test_app
 from penstock.wiring import Part
 
@@ -178,7 +180,7 @@ async def test_a_letter_that_was_discarded_meanwhile_is_not_given_back_and_harms
         other = Order("Y", 1.0)
         results = await asyncio.gather(
             test.app.push(shop.orders, other),
-            inbox.journal(live, data, ORDER, letter=letter.id),
+            inbox.journal(live, data, ORDER, rider=partial(letters.take_letter, letter_id=letter.id)),
             test.app.push(shop.orders, other),
             return_exceptions=True,
         )

@@ -32,9 +32,9 @@ async def take(store: Store, command: int, owner: int) -> None:
     await store.commit(unit)
 
 
-async def close(store: Store, command: int, status: str = "withdrawn") -> None:
+async def withdraw(store: Store, command: int) -> None:
     unit = store.unit("withdraw command")
-    commands.close_command(unit, command, status)
+    commands.withdraw_command(unit, command)
     await store.commit(unit)
 
 
@@ -86,10 +86,10 @@ async def test_what_is_taken_is_not_withdrawn_and_what_is_withdrawn_is_not_taken
     taken, withdrawn = await add(store, COMMAND, COMMAND)
     await take(store, taken, 1)
     with pytest.raises(LeaseLost):
-        await close(store, taken)
+        await withdraw(store, taken)
 
-    await close(store, withdrawn)
-    for late in (close(store, withdrawn), take(store, withdrawn, 1)):
+    await withdraw(store, withdrawn)
+    for late in (withdraw(store, withdrawn), take(store, withdrawn, 1)):
         with pytest.raises(LeaseLost):
             await late
 
@@ -133,7 +133,7 @@ async def test_an_answer_is_not_stored_without_what_was_done(store: Store) -> No
 async def test_a_visitor_adds_and_withdraws_commands(store: Store, open_store: OpenStore) -> None:
     visitor = await open_store(serve=False)
     one, other = await add(visitor, COMMAND, COMMAND)
-    await close(visitor, one)
+    await withdraw(visitor, one)
     assert [row.id for row in await commands.list_open(store)] == [other]
 
 

@@ -110,6 +110,28 @@ async def test_a_file_that_cannot_be_asked_counts_as_written(
     await ear.until(2)
 
 
+async def test_a_file_is_asked_for_a_while_after_it_was_written(tmp_path: Path) -> None:
+    """The disk may take long for a commit: the file is written, and nobody sees the commit yet."""
+    ear = Ear()
+    watch = sqlite_watch.FileWatch(tmp_path / "store.db", ear)
+    (tmp_path / "store.db-wal").write_bytes(b"frames")
+    await ear.until(20)
+    await watch.close()
+
+
+@sqlite_only
+async def test_an_idle_file_is_not_asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_watch, "LINGER", 0.05)
+    asked: list[object] = []
+    monkeypatch.setattr(sqlite_driver.Driver, "foreign_version", lambda driver: asked.append(driver) or 0)
+    store.listen(lambda: None)
+    await run_sync(time.sleep, 0.3)  # noqa: TID251 - the file is looked at in real time
+    known = len(asked)
+    assert known >= 2
+    await run_sync(time.sleep, 0.1)  # noqa: TID251 - the file is looked at in real time
+    assert len(asked) == known
+
+
 @postgres_only
 async def test_a_command_for_another_tenant_is_not_heard(url: str, store: Store, open_store: OpenStore) -> None:
     ear, theirs = Ear(), Ear()
