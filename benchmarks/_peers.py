@@ -174,10 +174,15 @@ class Running:
 
 @contextmanager
 def running(python: Path | str, script: Path) -> Generator[Running]:
-    """Run a script; it is over after the block."""
-    with tempfile.TemporaryFile("w+") as errors:
+    """Run a script; after the block it is over, and what it has left in the folder for temporary files is gone."""
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            [python, script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "TMPDIR": folder},
         )
         try:
             yield Running(process, errors)

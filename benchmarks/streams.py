@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 
 import anyio
+from _pace import run_pace
 from _peers import STREAM_PEERS, add_peers
 from _peers_rounds import add_rounds, beside
+from _starts import run_starts
 from _streams import (
     BOOK,
     BOOKS,
@@ -296,7 +298,9 @@ PARTS = {
     "many": ("Events per CPU-second, many reactors beside one", run_many),
     "checkpoints": ("Events per CPU-second, with checkpoints and without", run_checkpoints),
     "latency": ("One event after the other", run_latency),
+    "pace": ("Events on time", run_pace),
     "pushes": ("Pushes per second", run_pushes),
+    "starts": ("Events that start durable runs", run_starts),
 }
 #: Not of one table, and in processes of their own.
 PEERS = "peers"

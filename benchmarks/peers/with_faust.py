@@ -16,7 +16,7 @@ def read(brokers: str, topic: str, seen: Seen) -> None:
         f"penstock-bench-{uuid.uuid4()}",
         broker=f"kafka://{brokers}",
         store="memory://",
-        datadir=tempfile.mkdtemp(prefix="penstock-bench-"),
+        datadir=tempfile.mkdtemp(),
         consumer_auto_offset_reset="earliest",
         topic_disable_leader=True,
         web_enabled=False,

@@ -17,7 +17,7 @@ def read(brokers: str, topic: str, seen: Seen) -> None:
         consumer_group=str(uuid.uuid4()),
         auto_offset_reset="earliest",
         consumer_extra_config={"fetch.queue.backoff.ms": 5},
-        state_dir=tempfile.mkdtemp(prefix="penstock-bench-"),
+        state_dir=tempfile.mkdtemp(),
         loglevel="ERROR",
     )
     records = application.dataframe(application.topic(topic, value_deserializer="bytes"))
