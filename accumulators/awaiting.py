@@ -169,6 +169,8 @@ class AwaitingAccumulator(LiveAccumulator):
             value = await cast("Awaitable[object]", self._call(event))
             if value is not None:
                 value = self._conform(value)
+        except GeneratorExit:
+            raise  # it is closed where it waits
         except BaseException as error:  # noqa: BLE001 (user code; raised again if it is not for the event)
             self._note()
             self._refuse(event, error, queued.payload, queued.position, queued.partition)

@@ -340,6 +340,8 @@ class AwaitingBatch(BatchingAccumulator):
             value = await cast("Awaitable[object]", self._call(list(islice(self._buffer.values, count))))
             if value is not None:
                 value = self._conform(value)
+        except GeneratorExit:
+            raise  # it is closed where it waits
         except BaseException as error:  # user code; raised again if it is not for the events
             if not is_failure(error):
                 raise

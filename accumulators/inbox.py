@@ -13,7 +13,7 @@ from penstock.accumulators.dedupe import LOG_KEY, Keys
 from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.ports import nothing
 from penstock.accumulators.signal import Signal
-from penstock.runtime.errors import StoreError
+from penstock.runtime.errors import AppError, StoreError
 from penstock.runtime.store import checkpoints
 from penstock.runtime.store.rider import Rider
 from penstock.runtime.store.store import Store
@@ -67,6 +67,7 @@ class Inbox:
         self._lose, self._calm = lose, calm
         self._epoch = 0
         self._opened = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._error: Exception | None = None
         self._scheduled = False
         self._entries: list[Entry] = []
@@ -81,7 +82,7 @@ class Inbox:
     def open(self, epoch: int) -> None:
         """Commit rows from now on; what was pushed before follows what was replayed."""
         self._epoch = epoch
-        self._opened = True
+        self._opened, self._loop = True, asyncio.get_running_loop()
         self._flush()
 
     def remember(self, accumulator: str, rows: Iterable[tuple[int, bytes]]) -> None:
@@ -116,6 +117,9 @@ class Inbox:
             StoreError: The row is not committed; also what the rider refuses it with.
             AppError: Nothing more is taken.
         """
+        if self._loop not in {None, asyncio.get_running_loop()}:
+            raise AppError("the app was opened on another event loop: push there, or use `with app.portal()`")
+
         while self._error is None and (
             accumulator.waiting >= accumulator.capacity or self._is_claimed(accumulator, key)
         ):

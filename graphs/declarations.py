@@ -170,7 +170,7 @@ class Declarations:
         def declare(function: F, frames: int = 2) -> F:
             self._declare(
                 Declaration(
-                    name=name or name_of(function),
+                    name=self._called(function, name),
                     fn=function,
                     wishes=self._wishes(inputs) if inputs else NOTHING,
                     starts=starts,
@@ -184,6 +184,13 @@ class Declarations:
             return function
 
         return declare if fn is None else declare(fn, 3)
+
+    def _called(self, function: NodeFunction, name: object) -> str:
+        if name and not isinstance(name, str):
+            self._problems.append(f"graph {self.name!r}, node {name_of(function)!r}: name={name!r} is no text")
+            return name_of(function)
+
+        return str(name or name_of(function))
 
     def _declare(self, declaration: Declaration) -> None:
         other = self._declarations.get(declaration.name)

@@ -149,8 +149,15 @@ class App:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop in order: intake, final cut, running tasks (up to ``drain_timeout``), store."""
-        session = self._open
+        """Stop in order: intake, final cut, running tasks (up to ``drain_timeout``), store.
+
+        Raises:
+            PartFailed: A part goes on although it is cancelled; it was closed by force.
+            StoreError: The last cut could not be committed.
+            AppError: Another task opened the app, or on another event loop; it stays open.
+        """
+        session = self._here
+        session.check_closer()
         try:
             await session.close(error)
         finally:
@@ -162,6 +169,13 @@ class App:
             raise AppError("the app is not open: use `async with app:`, `app.run(…)` or `with app.portal()`")
 
         return self._session
+
+    @property
+    def _here(self) -> "Session":
+        """The session, for what waits on the running loop."""
+        session = self._open
+        session.check_loop()
+        return session
 
     async def serve(self) -> None:
         """Serve until SIGINT or SIGTERM; opens the app when it is not open."""
@@ -339,7 +353,7 @@ class App:
         Returns:
             Whether it fired before; False when it was paused already.
         """
-        return await self._open.operators.pause(reactor)
+        return await self._here.operators.pause(reactor)
 
     async def resume(self, reactor: Reactor | str) -> bool:
         """Let a paused reactor fire again; what became due fires at once.
@@ -347,7 +361,7 @@ class App:
         Returns:
             Whether it was paused.
         """
-        return await self._open.operators.resume(reactor)
+        return await self._here.operators.resume(reactor)
 
     def state(self, reactor: Reactor | str) -> ReactorState:
         """Return what a reactor holds: values, what is new among them, what waits, how old it is.
@@ -375,7 +389,7 @@ class App:
             AppError: The reactor is unknown, or the limit is none.
             StoreError: The store could not be written or read.
         """
-        return await self._open.operators.history(reactor, limit, before)
+        return await self._here.operators.history(reactor, limit, before)
 
     async def reset(self, part: AnyAccumulator | Reactor | str) -> Sequence[str]:
         """Start at once what waits for its restart after a crash, also when it was given up, and forget its crashes.
@@ -412,7 +426,7 @@ class App:
                 running one, or domains that run would become one. ``reason`` says which.
             StoreError: What the store holds could not be taken over.
         """
-        new = await self._open.changes.load(parts)
+        new = await self._here.changes.load(parts)
         self._wiring = self._open.wiring
         return new
 
@@ -437,7 +451,7 @@ class App:
             PartFailed: A graph was cancelled, and does not end.
         """
         try:
-            return await self._open.changes.unload(parts, self._grace(grace))
+            return await self._here.changes.unload(parts, self._grace(grace))
         finally:
             self._wiring = self._open.wiring
 
@@ -462,7 +476,7 @@ class App:
             PartFailed: The old graph was cancelled, and does not end.
         """
         try:
-            return await self._open.changes.replace(graph, self._grace(grace))
+            return await self._here.changes.replace(graph, self._grace(grace))
         finally:
             self._wiring = self._open.wiring
 
@@ -495,7 +509,7 @@ class App:
             AppError: It cannot be given back, or (``FiringRefused``) not now; the letter stays.
             StoreError: It could not be committed; the letter stays.
         """
-        await self._open.replayer.replay(letter if isinstance(letter, int) else letter.id)
+        await self._here.replayer.replay(letter if isinstance(letter, int) else letter.id)
 
     async def discard_letter(self, letter: DeadLetter | int) -> None:
         """Delete a dead letter.
@@ -503,7 +517,7 @@ class App:
         Raises:
             LetterNotFound: It was replayed or discarded before.
         """
-        await self._open.discard_letter(letter if isinstance(letter, int) else letter.id)
+        await self._here.discard_letter(letter if isinstance(letter, int) else letter.id)
 
     # -- runs ----------------------------------------------------------------------------------------------
 
@@ -520,7 +534,7 @@ class App:
             AppError: The workflow is unknown, the key cannot be one, or the app is stopping.
             StoreError: The run could not be committed; none was started.
         """
-        return await self._open.worker.start(self._open.workflow(workflow), input, key=idempotency_key)
+        return await self._here.worker.start(self._open.workflow(workflow), input, key=idempotency_key)
 
     async def execute(self, workflow: Workflow | str, input: object = None) -> dict[str, object]:  # noqa: A002
         """Start a run, wait for its end, and return its output.
@@ -551,7 +565,7 @@ class App:
         Raises:
             RunNotFound: The store holds no such run.
         """
-        return await self._open.worker.run(run_id)
+        return await self._here.worker.run(run_id)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -562,7 +576,7 @@ class App:
 
     async def wait_idle(self) -> None:
         """Return when nothing is in flight: no event, no firing, no effect, no run that could go on."""
-        await self._open.wait_idle()
+        await self._here.wait_idle()
 
     def observe(self, observer: Observer) -> None:
         """Tell ``observer`` every fact from now on, until the app is closed. Before it is open: of the next opening."""

@@ -1,6 +1,6 @@
 """How an open app feels, from facts about its parts."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from penstock.accumulators.live import LiveAccumulator
 from penstock.health import Health, PartHealth
@@ -11,11 +11,38 @@ from penstock.runtime.store.store import Store
 from penstock.runtime.supervise import PartFacts
 from penstock.runtime.urls import masked
 
+#: Why journalled events wait, and what helps.
+NO_SUCH_ACCUMULATOR = (
+    "the app has no accumulator of this name; they wait until it has: if it was renamed, give it its old name (name=)"
+)
 
-def checkup(store: Store, domains: Collection[Domain], parts: Collection[PartFacts]) -> Health:
-    """Return the health of everything."""
+
+def checkup(
+    store: Store, domains: Collection[Domain], parts: Collection[PartFacts], orphans: Mapping[str, int]
+) -> Health:
+    """Return the health of everything.
+
+    Args:
+        store: The store.
+        domains: The domains that run.
+        parts: What is supervised.
+        orphans: Journalled events at the start, by accumulators that the app did not have.
+    """
     streams = (health for domain in domains for health in domain_health(domain))
-    return Health.of((store_health(store), *streams, *map(part_health, parts)))
+    known = {name for domain in domains for name in domain.accumulators}
+    left = (orphan_health(name, events) for name, events in orphans.items() if name not in known)
+    return Health.of((store_health(store), *streams, *map(part_health, parts), *left))
+
+
+def orphan_health(accumulator: str, events: int) -> PartHealth:
+    """Return the health of journalled events that nobody processes."""
+    error = f"{orphaned(events)}: {NO_SUCH_ACCUMULATOR}"
+    return PartHealth(name=accumulator, kind="inbox", state="orphaned", error=error)
+
+
+def orphaned(events: int) -> str:
+    """Say how many journalled events wait."""
+    return f"{events} journalled event{'s'[: events != 1]}"
 
 
 def store_health(store: Store) -> PartHealth:

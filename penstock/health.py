@@ -15,10 +15,12 @@ class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     #: ``store``, ``domain``, ``source`` (an accumulator that is fed by one), ``accumulator`` (any other), ``reactor``,
-    #: ``graph``, or ``part``: something that runs by itself, such as a poll.
+    #: ``graph``, ``part``: something that runs by itself, such as a poll; or ``inbox``: journalled events whose
+    #: accumulator the app does not have.
     kind: str
     #: ``live``; or what is wrong: ``waiting`` (restarts after an error), ``open`` (given up), ``connecting``,
-    #: ``disconnected``, ``retrying`` (a firing that failed waits for its next try), ``paused``, ``crashed``, ``lost`` …
+    #: ``disconnected``, ``retrying`` (a firing that failed waits for its next try), ``paused``, ``crashed``, ``lost``,
+    #: ``orphaned`` (events that nobody processes) …
     state: str
     #: The last error while it matters.
     error: str | None = None

@@ -8,6 +8,7 @@ more than what is committed, and the next start goes on from there.
 import asyncio
 import random
 import sys
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -21,7 +22,7 @@ from penstock.accumulators.gate import Inside
 from penstock.accumulators.live import LiveAccumulator
 from penstock.answering import Answerer
 from penstock.changes import Changes
-from penstock.checkup import checkup
+from penstock.checkup import NO_SUCH_ACCUMULATOR, checkup, orphaned
 from penstock.dead_letter import DeadLetter, iterate
 from penstock.graphs.graph import ComputationGraph
 from penstock.graphs.result import FiringResult
@@ -42,10 +43,11 @@ from penstock.runtime.errors import AppError, PartFailed, PenstockError, StoreEr
 from penstock.runtime.executors import Executors
 from penstock.runtime.foreign import value_text
 from penstock.runtime.metrics import Metrics
-from penstock.runtime.observe import Fact, FunctionsLeft, Observer
+from penstock.runtime.observe import Fact, FunctionsLeft, Observer, StateIgnored
 from penstock.runtime.processes import Processes
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.store import letters
+from penstock.runtime.store.census import take_inbox
 from penstock.runtime.store.commits import Faults
 from penstock.runtime.store.store import Store
 from penstock.runtime.subscription import Subscription
@@ -95,6 +97,8 @@ class Session:
         self._inside = Inside()
         self.listening: Listening = Listening()
         self.domains: dict[str, Domain] = {}
+        #: Journalled events at the start, by accumulators that the app did not have.
+        self._orphans: dict[str, int] = {}
         self.accumulators: dict[str, LiveAccumulator] = {}
         self.reactors: dict[str, LiveReactor] = {}
         self.subscribers: dict[str, GraphSubscriber] = {}
@@ -107,6 +111,8 @@ class Session:
         Raises:
             StoreError: The store cannot be opened, or holds what the code cannot read.
         """
+        self._loop = asyncio.get_running_loop()
+        self._opener = asyncio.current_task()
         self._group: TaskGroup = await anyio.create_task_group().__aenter__()
         try:
             await self._start()
@@ -128,7 +134,7 @@ class Session:
         self.supervisor: Supervisor = Supervisor(self._group, self.scheduler, self.tell, jitter)
         self.operators: Operators = Operators(self)
         self.changes: Changes = Changes(self)
-        self._resources.push_async_callback(self.supervisor.stop)
+        self._resources.push_async_callback(self._stop_supervised)
         if self.config.switch_interval is not None:
             self._resources.callback(sys.setswitchinterval, sys.getswitchinterval())
             sys.setswitchinterval(self.config.switch_interval)
@@ -189,6 +195,16 @@ class Session:
         for domain in self.domains.values():
             await domain.open()
 
+        await self._look_into_inbox()
+
+    async def _look_into_inbox(self) -> None:
+        """Tell of journalled events that nobody processes: their accumulator was renamed, or is gone."""
+        waiting = await take_inbox(self.store)
+        self._orphans = {name: events for name, events in waiting.items() if name not in self.accumulators}
+        for name, events in self._orphans.items():
+            self.tell(StateIgnored(part=name, what=orphaned(events), reason=NO_SUCH_ACCUMULATOR))
+            warnings.warn(f"accumulator {name!r}: {orphaned(events)}: {NO_SUCH_ACCUMULATOR}", stacklevel=2)
+
     def make_domain(self, component: Component) -> Domain:
         """Bring a component to life, as part of this session."""
         return Domain(
@@ -232,6 +248,24 @@ class Session:
         for name in domain.reactors:
             del self.reactors[name]
 
+    def check_loop(self) -> None:
+        """Refuse to wait on another event loop than the one that everything here lives on: that would never end.
+
+        Raises:
+            AppError: The running loop is another one.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise AppError("the app was opened on another event loop: await it there, or use `with app.portal()`")
+
+    def check_closer(self) -> None:
+        """Refuse to be closed by another task than the one that opened it: its task group belongs to that one.
+
+        Raises:
+            AppError: It is another one; everything stays open.
+        """
+        if asyncio.current_task() is not self._opener:
+            raise AppError("an app is closed in the task that opened it: keep `async with app:` in one task")
+
     # -- stop ----------------------------------------------------------------------------------------------
 
     async def close(self, error: BaseException | None) -> None:
@@ -242,6 +276,7 @@ class Session:
 
         Raises:
             StoreError: The store failed, or the last cut could not be committed.
+            PartFailed: A part swallows its cancellation; it was closed by force.
         """
         problems: list[PenstockError] = []
         with anyio.CancelScope(shield=True):
@@ -277,6 +312,13 @@ class Session:
         """Stop what was taken over by a start that failed: that is no crash of what waits; the start's error counts."""
         if not self._started:
             await self._stop_parts()
+
+    async def _stop_supervised(self) -> None:
+        """Stop what is supervised; what swallows its cancellation is closed by force, and named."""
+        try:
+            await self.supervisor.stop(patience=max(STUCK_AFTER, self.config.drain_timeout))
+        finally:
+            self.supervisor.abandon()
 
     def _left(self, deadline: float) -> float:
         return 0.0 if self._failure or not self._started else max(0.0, deadline - self._clock.monotonic())
@@ -390,7 +432,7 @@ class Session:
 
     def health(self) -> Health:
         """Return how everything feels, from facts."""
-        return checkup(self.store, self.domains.values(), self.supervisor.facts())
+        return checkup(self.store, self.domains.values(), self.supervisor.facts(), self._orphans)
 
     def results(self, wanted: ComputationGraph | str, capacity: int) -> Subscription[FiringResult]:
         """Listen to what a graph gives for firings."""

@@ -13,6 +13,7 @@ from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.graphs.graph import ComputationGraph
 from penstock.reactors.reactor import Reactor
 from penstock.runtime.errors import DefinitionError
+from penstock.runtime.foreign import value_text
 from penstock.workflows.workflow import Workflow
 
 Part = AnyAccumulator | Reactor | ComputationGraph | Workflow
@@ -63,7 +64,7 @@ def collect(roots: Sequence[Part]) -> tuple[dict[str, dict[str, Part]], list[str
     """Follow the references from the roots; return the parts by kind and name, and what is wrong with them."""
     parts: dict[str, dict[str, Part]] = {kind: {} for kind in KINDS.values()}
     problems: list[str] = []
-    waiting: list[object] = list(reversed(roots))
+    waiting: list[object] = list(reversed(listed(roots)))
 
     while waiting:
         part = waiting.pop()
@@ -81,6 +82,18 @@ def collect(roots: Sequence[Part]) -> tuple[dict[str, dict[str, Part]], list[str
             problems.append(f"two {kind}s are called {known.name!r}: rename one of them")
 
     return parts, problems
+
+
+def listed(roots: object) -> list[object]:
+    """Return the roots.
+
+    Raises:
+        DefinitionError: They are no list of anything.
+    """
+    if isinstance(roots, Iterable) and not isinstance(roots, str | bytes):
+        return list(cast("Iterable[object]", roots))
+
+    raise DefinitionError(f"parts={value_text(roots)}: give a list of parts, as in `parts=[graph, workflow]`")
 
 
 def kind_of(part: object) -> str | None:

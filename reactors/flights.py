@@ -257,6 +257,8 @@ class Flights:
         flight.tasks[subscriber.name] = subscriber, asyncio.current_task()
         try:
             outcome = await subscriber.arun(flight.firing)
+        except GeneratorExit:
+            raise  # it is closed where it waits
         except BaseException as error:  # a graph is user code; the others run all the same
             ousted = self._is_ousted(subscriber)
             if not ousted and not is_failure(error):

@@ -47,11 +47,18 @@ def is_cancelled() -> bool:
 
 
 def is_failure(error: BaseException) -> bool:
-    """Tell whether what user code raised is its failure, not the end of the process or of the running task."""
+    """Tell whether what user code raised is its failure, not the end of the process or of the running task.
+
+    Whoever awaits user code lets ``GeneratorExit`` pass before it asks: it is thrown into what is closed where it
+    waits. Out of a plain function it is a failure like any other.
+    """
     if isinstance(error, asyncio.CancelledError):
         return not is_cancelled()
 
-    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is None
+
+    return not isinstance(error, KeyboardInterrupt)
 
 
 def _sentence(error: BaseException) -> str:

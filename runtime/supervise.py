@@ -5,8 +5,10 @@ again (*half open*) after a longer while, or when an operator resets it.
 """
 
 import asyncio
+import inspect
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,7 +17,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from penstock.runtime.errors import AppError, DefinitionError, PartFailed
-from penstock.runtime.foreign import error_text, is_cancelled
+from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.observe import CircuitChanged, Observer, PartRestarted
 from penstock.runtime.scheduler import Scheduler, Timer
 
@@ -113,6 +115,7 @@ class Part:
         self._circuit: Circuit = "closed"
         self._since = scheduler.clock.now()
         self._task: asyncio.Task[object] | None = None
+        self._running: Awaitable[None] | None = None
         self._stopping = False
         self._ended = asyncio.Event()
         self._retry = asyncio.Event()
@@ -189,6 +192,19 @@ class Part:
         self.cancel()
         await wait_until_ended((self,), self._scheduler, patience)
 
+    def abandon(self) -> None:
+        """End by force a part that was cancelled and goes on: close its coroutine where it waits.
+
+        Only code that swallows every exception there is goes on after that, too.
+        """
+        if self.ended or self._task is None or not inspect.iscoroutine(self._running):
+            return
+
+        with suppress(RuntimeError):  # it waits on, whatever is thrown at it
+            self._running.close()
+
+        self._task.cancel()  # wakes it, so that it finds itself closed
+
     # -- the life of a part, for the supervisor --------------------------------------------------------------
 
     async def live(self) -> None:
@@ -221,14 +237,18 @@ class Part:
         self._enter("half_open" if self._circuit == "half_open" else "running")
         well = self._scheduler.after(self._policy.healthy_after, self._is_well)
         try:
-            await self._body()
-        except asyncio.CancelledError as error:
-            if is_cancelled():
+            self._running = self._body()
+            await self._running
+        except GeneratorExit:
+            raise  # it is closed where it waits
+        except BaseException as error:  # a body is user code, and its crash is what supervision is for
+            if not is_failure(error):
+                error.add_note(f"it came out of {self.name}")
                 raise
-            return error  # nobody cancelled the part: it waited for something that was cancelled
-        except Exception as error:  # noqa: BLE001 - a body is user code, and its crash is what supervision is for
-            return error
+
+            return error  # also when it waited for something that was cancelled, or wanted the process to exit
         finally:
+            self._running = None
             well.cancel()
 
         return None
@@ -334,6 +354,11 @@ class Supervisor:
             part.cancel()
 
         await wait_until_ended(self.parts, self._scheduler, patience)
+
+    def abandon(self) -> None:
+        """End by force what goes on although it was cancelled."""
+        for part in self.parts:
+            part.abandon()
 
     async def forget(self, *, patience: float = 10.0) -> None:
         """Wait until the parts have ended that were cancelled so far, and forget them.

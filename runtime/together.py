@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, cast
 
 
 async def together(*coroutines: Coroutine[object, object, None] | Literal[False]) -> None:
@@ -18,6 +19,14 @@ async def together(*coroutines: Coroutine[object, object, None] | Literal[False]
         await wanted[0]
     elif wanted:
         await _Band(wanted).run()
+
+
+def close(task: asyncio.Task[None]) -> None:
+    """End a task by force, where it waits: it swallows its cancellation."""
+    with suppress(RuntimeError):  # it waits on, whatever is thrown at it
+        cast("Coroutine[object, object, None]", task.get_coro()).close()
+
+    task.cancel()  # wakes it, so that it finds itself closed
 
 
 class _Band:
@@ -64,6 +73,11 @@ class _Band:
                 # not swallowed but put off: the tasks are told, and end before it goes up
                 cancelled = error
                 self._stop()
+            except GeneratorExit:  # the caller is closed by force: so are they
+                for task in self._tasks:
+                    close(task)
+
+                raise
 
         try:
             if cancelled is not None:

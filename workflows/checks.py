@@ -87,6 +87,13 @@ class Checker:
         return tuple(found)
 
     def _resolve(self, task: str, dependency: Dependency) -> str | None:
+        given: object = dependency
+        if not isinstance(given, str) and not callable(given):
+            self.problems.append(
+                f"{self._where(task)}: dependencies= has {given!r}, which is neither a function nor the name of a task"
+            )
+            return None
+
         name = dependency if isinstance(dependency, str) else self.names.get(dependency)
         if name in self.declarations:
             return name

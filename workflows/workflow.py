@@ -117,7 +117,13 @@ class Workflow:
 
         Args:
             localns: Local names that annotations of the function may use.
+
+        Raises:
+            DefinitionError: The name is no text.
         """
+        if name is not None and not isinstance(cast("object", name), str):
+            raise DefinitionError(f"workflow {self.name!r}, task {fn.__name__!r}: name={name!r} is no text")
+
         function, problems = _read(fn, localns)
         declaration = Declaration(
             name=name or (function.name if function else fn.__name__),

@@ -117,10 +117,18 @@ def look_at_contents(census: Census) -> Iterator[Finding]:
     waiting = [
         counted(census.domains, "domains"),
         f"{census.state_rows} rows of state",
-        f"{counted(census.inbox_rows, 'events')} in the inbox",
+        f"{counted(sum(census.inbox.values()), 'events')} in the inbox",
         f"{counted(census.firings_in_flight, 'firings')} in flight",
     ]
     yield Finding(subject="streams", value=", ".join(waiting))
+    if census.inbox:
+        yield Finding(
+            subject="inbox",
+            state="note",
+            value=", ".join(f"{name}: {counted(events, 'events')}" for name, events in census.inbox.items()),
+            advice="they wait for accumulators of these names: an app that has one of them processes its events",
+        )
+
     yield Finding(
         subject="dead letters",
         value=str(census.dead_letters),

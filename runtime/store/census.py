@@ -1,6 +1,7 @@
 """How much a store holds. The same queries on every database.
 
-Each counts a whole table and may take a while on a large store; nothing here is called while serving.
+Each counts a whole table and may take a while on a large store; nothing here is called while serving, but for the
+inbox at a start.
 """
 
 from datetime import datetime
@@ -25,8 +26,8 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     domains: int
     #: Rows of checkpointed state.
     state_rows: int
-    #: Events that are journalled and not consumed.
-    inbox_rows: int
+    #: Events that are journalled and not consumed, by accumulator.
+    inbox: dict[str, int]
     firings_in_flight: int
     dead_letters: int
     #: Runs by status.
@@ -46,12 +47,21 @@ def count(table: Table) -> Query[int]:
 
 
 SCHEMA = Query(select(func.max(MIGRATIONS.c.version)), first)
-COUNTS = {table: count(table) for table in (NODES, DOMAINS, STATE, INBOX, FIRINGS, DEAD_LETTERS)}
+COUNTS = {table: count(table) for table in (NODES, DOMAINS, STATE, FIRINGS, DEAD_LETTERS)}
+INBOX_BY_ACCUMULATOR = Query(
+    select(INBOX.c.accumulator, func.count()).group_by(INBOX.c.accumulator).order_by(INBOX.c.accumulator),
+    lambda row: (cast("str", row[0]), cast("int", row[1])),
+)
 RUNS_BY_STATUS = Query(
     select(RUNS.c.status, func.count()).group_by(RUNS.c.status).order_by(RUNS.c.status),
     lambda row: (cast("str", row[0]), cast("int", row[1])),
 )
 NEWEST_RUN = Query(select(func.max(RUNS.c.created_at)), lambda row: maybe_time(cast("int | None", row[0])))
+
+
+async def take_inbox(store: Store) -> dict[str, int]:
+    """Count the events that are journalled and not consumed, by accumulator: few, wherever an app runs."""
+    return dict(await store.read(INBOX_BY_ACCUMULATOR))
 
 
 async def take_census(store: Store) -> Census:
@@ -62,7 +72,7 @@ async def take_census(store: Store) -> Census:
         starts=counts["nodes"],
         domains=counts["domains"],
         state_rows=counts["state"],
-        inbox_rows=counts["inbox"],
+        inbox=await take_inbox(store),
         firings_in_flight=counts["firings"],
         dead_letters=counts["dead_letters"],
         runs=dict(await store.read(RUNS_BY_STATUS)),

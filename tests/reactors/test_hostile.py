@@ -112,7 +112,8 @@ async def test_whatever_a_graph_raises_its_key_fires_again(
 async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_raises(store_url: str) -> None:
     def stop(firing: Firing) -> None:
         if firing.inputs["orders"] == 1:
-            raise GeneratorExit  # what is no failure of the graph goes on its way, to the loop
+            # what is no failure of the graph goes on its way, to the loop
+            raise BaseExceptionGroup("stop", [KeyboardInterrupt()])
 
     raised: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, report: raised.append(type(report["exception"])))
@@ -124,9 +125,11 @@ async def test_the_rest_of_a_batch_of_pushes_is_applied_whatever_one_of_them_rai
 
         assert [firing.inputs["orders"] for firing in graph.firings] == [1, 2, 3]
         await world.flush()
-        assert [(letter.part, letter.error) for letter in await world.letters()] == [("orders", "GeneratorExit")]
+        assert [(letter.part, letter.error) for letter in await world.letters()] == [
+            ("orders", "BaseExceptionGroup: stop (1 sub-exception)")
+        ]
 
-    assert raised == [GeneratorExit]
+    assert raised == [BaseExceptionGroup]
 
 
 # -- keys, positions, values that cannot be kept ------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, strategies as st
 from penstock.runtime.errors import AppError, DefinitionError, PartFailed
 from penstock.runtime.observe import CircuitChanged, Fact, PartRestarted
 from penstock.runtime.scheduler import Scheduler
-from penstock.runtime.supervise import RestartPolicy, Supervisor
+from penstock.runtime.supervise import Part, RestartPolicy, Supervisor
+from penstock.runtime.together import together
 from penstock.testing.clock import VirtualClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,18 +128,69 @@ async def test_part_that_waited_for_something_cancelled_has_crashed(
     assert (part.state, part.facts().last_error) == ("waiting", "CancelledError")
 
 
-async def test_what_is_no_exception_is_no_crash(clock: VirtualClock, facts: list[Fact]) -> None:
-    class Abort(BaseException):
-        pass
+class Abort(BaseException):
+    """What no `except Exception` sees."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), Abort(), BaseExceptionGroup("two", [Abort(), SystemExit(1)])])
+async def test_what_wants_the_process_to_exit_is_a_crash_of_its_part_alone(
+    clock: VirtualClock, supervisor: Supervisor, error: BaseException
+) -> None:
+    async def body() -> None:
+        raise error
+
+    other = supervisor.start("other", Script(clock), POLICY)
+    part = supervisor.start("poll", body, POLICY)
+    await clock.settle()
+    assert (part.state, part.last_error, other.state) == ("waiting", error, "running")
+
+
+@pytest.mark.parametrize("group", [False, True])
+async def test_an_interrupt_that_comes_out_of_a_part_says_of_which(
+    clock: VirtualClock, supervisor: Supervisor, facts: list[Fact], *, group: bool
+) -> None:
+    error = BaseExceptionGroup("one", [KeyboardInterrupt()]) if group else KeyboardInterrupt()
 
     async def body() -> None:
-        raise Abort
+        raise error
 
-    with pytest.RaisesGroup(Abort):
-        async with create_task_group() as group:
-            part = Supervisor(group, Scheduler(clock, on_error=print), facts.append).start("poll", body)
+    scheduler = Scheduler(clock, on_error=print)
+    part = Part("poll", body, POLICY, scheduler=scheduler, observer=facts.append, rng=random.Random(1))
+    with pytest.raises((KeyboardInterrupt, BaseExceptionGroup)) as caught:
+        await part.live()
 
+    assert caught.value.__notes__ == ["it came out of poll"]
     assert (part.state, facts) == ("stopped", [])
+
+
+async def test_part_that_swallows_its_cancellation_is_closed_by_force(
+    clock: VirtualClock, supervisor: Supervisor
+) -> None:
+    closed: list[str] = []
+
+    async def stubborn(name: str) -> None:
+        try:
+            while True:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+        finally:
+            closed.append(name)
+
+    async def several() -> None:
+        await together(stubborn("first"), stubborn("second"))
+
+    parts = [supervisor.start("one", lambda: stubborn("one"), POLICY), supervisor.start("several", several, POLICY)]
+    await clock.settle()
+    stopping = asyncio.gather(supervisor.stop(patience=5.0), return_exceptions=True)
+    await clock.advance(5.0)
+    (error,) = await stopping
+    assert isinstance(error, PartFailed)
+    assert error.part == "one, several"
+    assert closed == []
+    supervisor.abandon()
+    await clock.settle()
+    assert closed == ["one", "first", "second"]
+    assert [part.state for part in parts] == ["stopped", "stopped"]
 
 
 async def test_part_that_ends_is_finished(clock: VirtualClock, supervisor: Supervisor, facts: list[Fact]) -> None:
