@@ -54,7 +54,7 @@ class Crew:
         return self.running < self._limit
 
     def give(self, flight: Flight) -> None:
-        """Run a firing; ``free`` was true."""
+        """Run a firing; ``free`` was true, or one task more than there may be is needed."""
         self.running += 1
         while self._idle:
             waiter = self._idle.popleft()
@@ -63,7 +63,7 @@ class Crew:
                 return
 
         self._given.append(flight)
-        if len(self._parts) < self._limit:
+        if len(self._parts) < self.running:
             name = f"reactor {self._name} {len(self._parts) + 1}"
             self._parts.append(self._supervisor.start(name, self._work))
 

@@ -428,8 +428,19 @@ class Decider:
 
     def weigh(self) -> None:
         """Decide anew whether something keeps all keys from firing."""
-        self.barred = not self.started or self.paused or self.warming or self._gate.choked or not self.flights.free
+        self.barred = self._kept or not self.flights.free
         self.held = self.barred or self.only.waits
+
+    @property
+    def _kept(self) -> bool:
+        """Whether something keeps it from firing that is not a lack of free tasks."""
+        return not self.started or self.paused or self.warming or self._gate.choked
+
+    def press(self, flight: Flight) -> None:
+        """Run a firing again for which no task is free: those that have the tasks may be waiting for its end."""
+        if flight.ripe and not self._kept:
+            self.due.slots.pop(flight.slot, None)
+            self.flights.launch(flight)
 
     def hold(self) -> None:
         """Fire nothing until ``release``: the domain is full of effects."""

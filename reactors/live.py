@@ -417,6 +417,10 @@ class LiveReactor:
         """Note that a firing is about to be run again."""
         self._decider.flights.count(flight)
 
+    def press(self, flight: Flight) -> None:
+        """Run a firing again for which no task is free: those that have the tasks may be waiting for its end."""
+        self._decider.press(flight)
+
     def rerun(self, flight: Flight) -> None:
         """Run a firing again as soon as nothing keeps the reactor from it."""
         self._decider.flights.rerun(flight)

@@ -76,4 +76,5 @@ class Reruns:
         await self._flush()
         reactor.rerun(flight)
         while flight.counted and not flight.over and not reactor.paused:
+            reactor.press(flight)
             await self._signal.wait()
