@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from penstock.accumulators.awaiting import AwaitingAccumulator
 from penstock.accumulators.letter import Letter
-from penstock.accumulators.live import LiveAccumulator, Taker
+from penstock.accumulators.live import LiveAccumulator
 from penstock.accumulators.pipe import Pipe
+from penstock.accumulators.ports import Taker
 from penstock.runtime.foreign import error_text, is_failure
 from penstock.runtime.rx import Stages
 from penstock.runtime.scheduler import Scheduler

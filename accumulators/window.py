@@ -43,8 +43,6 @@ class WindowAccumulator(LiveAccumulator):
         self._write(value, None)
         return not self.gate.shut
 
-    admit = accept
-
     @override
     def _take_given(self, event: object, data: bytes | None) -> None:
         self._count()

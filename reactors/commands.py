@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.live import INSIDE
+from penstock.accumulators.ports import INSIDE
 from penstock.reactors.deciding import Decider
 from penstock.reactors.firing import Firing, Key
 from penstock.reactors.flight import Slot

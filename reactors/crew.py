@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from penstock.accumulators.live import INSIDE
+from penstock.accumulators.ports import INSIDE
 from penstock.reactors.flight import Flight
 from penstock.runtime.supervise import Part, Supervisor
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.live import LiveAccumulator, Taker, nothing
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.ports import Taker, nothing
 from penstock.reactors.backlog import Backlog
 from penstock.reactors.due import Due
 from penstock.reactors.failing import Errors

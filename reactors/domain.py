@@ -20,7 +20,8 @@ from penstock.accumulators.feeding import feeder, processor, restart
 from penstock.accumulators.gate import Gate, Inside
 from penstock.accumulators.inbox import Inbox
 from penstock.accumulators.kinds import live_class
-from penstock.accumulators.live import LiveAccumulator, nothing
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.ports import nothing
 from penstock.accumulators.signal import Signal
 from penstock.accumulators.trials import Alone
 from penstock.reactors.ages import Ages

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from penstock.accumulators.live import LiveAccumulator, Taker
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.ports import Taker
 from penstock.accumulators.state import StateAccumulator
 from penstock.runtime.effects import Emit, Recorded
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, cast, runtime_checkable
 
 from penstock.accumulators.gate import Inside
-from penstock.accumulators.live import Taker
+from penstock.accumulators.ports import Taker
 from penstock.reactors.firing import Anchor, Firing, Subscriber
 from penstock.reactors.flight import INLINE, Slot
 from penstock.reactors.history import History
@@ -141,7 +141,7 @@ class Lane:
                     firing = self._written(slot, bit, values, start, sequence)
                     self._close(firing, recorded(firing, effects), noted=noted)
 
-                if slot.dirty or slot.queue is not None:
+                if slot.queue is not None or slot.dirty:
                     road.came_meanwhile(slot)
 
         return take
@@ -178,7 +178,7 @@ class Lane:
             firing = self._written(slot, bits, values, start, sequence)
             self._close(firing, self._recorded(firing, effects), noted=noted)
 
-        if slot.dirty or slot.queue is not None:
+        if slot.queue is not None or slot.dirty:
             road.came_meanwhile(slot)
 
     def _written(self, slot: Slot, bits: int, values: Mapping[str, object], start: float, sequence: int) -> Firing:

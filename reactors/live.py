@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from penstock.accumulators.gate import Gate
-from penstock.accumulators.live import LiveAccumulator, Taker, nothing
+from penstock.accumulators.live import LiveAccumulator
+from penstock.accumulators.ports import Taker, nothing
 from penstock.accumulators.state import StateAccumulator
 from penstock.reactors.ages import Ages
 from penstock.reactors.commands import Commands

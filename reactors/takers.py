@@ -5,7 +5,7 @@ from functools import partial
 
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.letter import Letter
-from penstock.accumulators.live import Taker
+from penstock.accumulators.ports import Taker
 from penstock.reactors import cache
 from penstock.reactors.deciding import Decider
 from penstock.reactors.firing import Key
