@@ -5,14 +5,11 @@ makes a ``Session``, which lives until the app is closed; the methods here look 
 """
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
-from inspect import iscoroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
-import anyio
 import msgspec
 
 from penstock.accumulators.accumulator import Accumulator, AnyAccumulator
@@ -23,6 +20,7 @@ from penstock.graphs.result import FiringResult
 from penstock.graphs.ways import NodeCounts
 from penstock.health import Health
 from penstock.portal import Portal, open_portal
+from penstock.process import a_signal, run
 from penstock.reactors.firing import Key
 from penstock.reactors.past import PastFiring
 from penstock.reactors.reactor import Reactor
@@ -181,9 +179,9 @@ class App:
         """Serve until SIGINT or SIGTERM; opens the app when it is not open."""
         if self._session is None:
             async with self:
-                await _wait_for_signal()
+                await a_signal()
         else:
-            await _wait_for_signal()
+            await a_signal()
 
     @overload
     def run(self, work: None = None) -> None: ...
@@ -198,28 +196,7 @@ class App:
             SystemExit: SIGTERM came before that; the app has stopped in order.
             KeyboardInterrupt: So did SIGINT while ``work`` ran.
         """
-        return asyncio.run(self._run(work))
-
-    async def _run(self, work: Awaitable[T] | None) -> T | None:
-        with cancelled_by(signal.SIGTERM):
-            return await self._run_inside(work)
-
-    async def _run_inside(self, work: Awaitable[T] | None) -> T | None:
-        if work is None:
-            await self.serve()
-            return None
-
-        try:
-            await self.__aenter__()
-        except BaseException:
-            if iscoroutine(work):
-                work.close()  # nobody will await it, and that is not its maker's fault
-
-            raise
-
-        async with AsyncExitStack() as opened:
-            opened.push_async_exit(self)
-            return await work
+        return asyncio.run(run(self, work))
 
     def portal(self) -> AbstractContextManager[Portal]:
         """Open the app in a thread of its own, for synchronous code."""
@@ -603,40 +580,3 @@ class App:
     def metrics(self) -> str:
         """Return the metrics in the text format that Prometheus reads."""
         return self._open.metrics()
-
-
-@contextmanager
-def cancelled_by(number: signal.Signals) -> Generator[None]:
-    """Cancel the running task when a signal comes, once; the next one ends the process.
-
-    Raises:
-        SystemExit: The signal came.
-    """
-    loop, task, received = asyncio.get_running_loop(), asyncio.current_task(), list[signal.Signals]()
-
-    def cancel() -> None:
-        received.append(number)
-        loop.remove_signal_handler(number)
-        if task is not None:
-            task.cancel()
-
-    # neither outside the main thread nor on Windows
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(number, cancel)
-
-    try:
-        yield
-    except asyncio.CancelledError:
-        if received:
-            raise SystemExit(128 + number) from None
-
-        raise
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(number)
-
-
-async def _wait_for_signal() -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            return
