@@ -20,7 +20,7 @@ KEYS = 40
 #: Seconds that a node takes, at most.
 NODE = 0.004
 #: No victim may hang.
-PATIENCE = 150.0
+PATIENCE = 600.0
 
 
 def orders(seed: int, count: int) -> list[Sent]:
