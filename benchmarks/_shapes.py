@@ -1,6 +1,7 @@
 """The workflows that are measured: small ``async def`` tasks that set one key each, and what must come out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 
 import msgspec
 
@@ -14,13 +15,9 @@ class Shape(msgspec.Struct, frozen=True):
     """A workflow."""
 
     make: Callable[[], Workflow]
+    name: str
     #: What each task sets in the context.
     tasks: Mapping[str, Mapping[str, object]]
-
-    @property
-    def name(self) -> str:
-        """Name of the workflow."""
-        return self.make.__name__
 
     @property
     def output(self) -> dict[str, object]:
@@ -85,9 +82,49 @@ def parallel() -> Workflow:
     return workflow
 
 
+def setter(key: str) -> Callable[[Context], Coroutine[object, object, None]]:
+    """Return a task that sets a key."""
+
+    async def set_key(context: Context) -> None:
+        context[key] = True
+
+    return set_key
+
+
+def layers(count: int, width: int) -> dict[str, list[str]]:
+    """Return tasks in layers with what each depends on: on all of the layer before, or on one when they are many."""
+    needs: dict[str, list[str]] = {}
+    for layer in range(count):
+        before = [f"t{layer - 1}_{at}" for at in range(width)] if layer else []
+        for at in range(width):
+            needs[f"t{layer}_{at}"] = before if width <= FEW else before[at : at + 1]
+
+    return needs
+
+
+def layered(name: str, needs: Mapping[str, list[str]]) -> Workflow:
+    """Return a workflow of these tasks, each of which sets the key of its name."""
+    workflow = Workflow(name)
+    for task, own in needs.items():
+        workflow.task(name=task, dependencies=own)(setter(task))
+
+    return workflow
+
+
+def of_layers(name: str, count: int, width: int) -> Shape:
+    """Return a workflow in layers."""
+    needs = layers(count, width)
+    return Shape(partial(layered, name, needs), name, {task: {task: True} for task in needs})
+
+
+#: Tasks of a layer that all depend on all of the layer before; with more there would be more edges than tasks.
+FEW = 10
 FETCH, RATE, BOOK = {"price": 101.25}, {"score": 0.5}, {"booked": True}
-SIMPLE = Shape(simple, {"book": BOOK})
-PIPELINE = Shape(pipeline, {"fetch": FETCH, "rate": RATE, "book": BOOK})
+SIMPLE = Shape(simple, "simple", {"book": BOOK})
+PIPELINE = Shape(pipeline, "pipeline", {"fetch": FETCH, "rate": RATE, "book": BOOK})
 PARALLEL = Shape(
-    parallel, {"fetch": FETCH, "rate": RATE, "size": {"lots": 7}, "limit": {"limit": 1000.0}, "book": BOOK}
+    parallel, "parallel", {"fetch": FETCH, "rate": RATE, "size": {"lots": 7}, "limit": {"limit": 1000.0}, "book": BOOK}
 )
+LAYERED = of_layers("layered", 3, 2)
+#: A hundred tasks side by side, a hundred times one after the other.
+LARGE = of_layers("large", 100, 100)

@@ -1,8 +1,8 @@
 """How many tasks a second the worker completes durably, beside the bare driver writing the same rows.
 
 Runs are submitted at once and awaited; or by clients that wait for a run before they start the next, one client or a
-hundred. Bodies are small ``async def``s, history and events are on, the stores are real: a file, and a schema on a
-server that flushes each commit to the disk.
+hundred; or they are started by firings of a graph, in an app. Bodies are small ``async def``s, history and events are
+on, the stores are real: a file, and a schema on a server that flushes each commit to the disk.
 
 The limit is the bare driver on one connection (``sqlite3``, asyncpg): the rows that the worker wrote are read back and
 written into empty tables of the same kind, 64 runs a commit (one where there is one client), a run's creation in one
@@ -15,6 +15,7 @@ and compared.
 
 import argparse
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,9 +36,11 @@ from _figures import (
     spending,
     summarise,
 )
+from _firings import measure_firings
 from _replay import Written
-from _shapes import INPUT, PARALLEL, PIPELINE, SIMPLE, Shape
+from _shapes import INPUT, LARGE, LAYERED, PARALLEL, PIPELINE, SIMPLE, Shape
 
+from penstock.runtime.config import Config
 from penstock.runtime.store.store import Store
 from penstock.runtime.threads import Threads
 from penstock.workflows.worker import Worker
@@ -68,7 +71,8 @@ class Load(msgspec.Struct, frozen=True):
         return 1 if self.clients == 1 else 64
 
 
-AT_ONCE = [Load(SIMPLE, 1000), Load(SIMPLE, 5000), Load(PIPELINE, 1000), Load(PARALLEL, 1000)]
+AT_ONCE = [Load(shape, runs) for shape in (SIMPLE, PIPELINE, PARALLEL, LAYERED) for runs in (1000, 5000)]
+AT_ONCE.append(Load(LARGE, 1))
 HUNDRED, ALONE = Load(SIMPLE, 1000, clients=100), Load(SIMPLE, 200, clients=1)
 WARM_UP = [Load(PARALLEL, 50), Load(SIMPLE, 50, clients=1)]
 
@@ -78,7 +82,9 @@ WARM_UP = [Load(PARALLEL, 50), Load(SIMPLE, 50, clients=1)]
 
 @asynccontextmanager
 async def working(store: Store, workflow: Workflow) -> AsyncGenerator[Worker]:
-    """Execute runs of a workflow until the end of the block."""
+    """Execute runs of a workflow until the end of the block, with the switch interval that an app sets."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(Config().switch_interval or interval)
     threads = Threads("tasks", 4)
     worker = Worker(store, store.scheduler, threads)
     worker.register(workflow)
@@ -87,6 +93,7 @@ async def working(store: Store, workflow: Workflow) -> AsyncGenerator[Worker]:
     finally:
         await worker.drain(1.0)
         await threads.close()
+        sys.setswitchinterval(interval)
 
 
 async def start_at_once(worker: Worker, workflow: Workflow, runs: int) -> Outputs:
@@ -190,6 +197,13 @@ async def measure(database: Database, load: Load) -> Cell:
     return Cell({"load": load.name, "database": database.name}, figures)
 
 
+async def measure_starts(database: Database, load: str, runs: int, *, at_once: bool) -> Cell:
+    """Measure runs that firings start; the limit beside them is the worker, in the other tables."""
+    spent, latencies = await measure_firings(database, runs, at_once=at_once)
+    figures = {"rate": runs / spent.wall, "wall_s": spent.wall, "cpu_s": spent.cpu}
+    return Cell({"load": load, "database": database.name}, figures | (percentiles("", latencies) if latencies else {}))
+
+
 def percentiles(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
     """Return the median and the 99th percentile, in milliseconds."""
     return {f"{prefix}p{share}_ms": quantile(seconds, share / 100) * 1000 for share in (50, 99)}
@@ -202,7 +216,16 @@ async def run(databases: list[Database], options: argparse.Namespace) -> list[Ce
             await measure(database, load)
 
     loads = [load for group, _ in TABLES.values() for load in group]
-    return [await measure(database, load) for _ in repetitions(options) for load in loads for database in databases]
+    cells: list[Cell] = []
+    for _ in repetitions(options):
+        cells += [await measure(database, load) for load in loads for database in databases]
+        cells += [
+            await measure_starts(database, load, runs, at_once=at_once)
+            for load, runs, at_once in ((BURST, 5000, True), (EACH, 200, False))
+            for database in databases
+        ]
+
+    return cells
 
 
 def columns(rate: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -218,8 +241,17 @@ def columns(rate: str, more: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-LATENCY = {"p50 / p99, ms": "{p50_ms.median:.2f} / {p99_ms.median:.2f}"}
+LATENCY_TEXT = "{p50_ms.median:.2f} / {p99_ms.median:.2f}"
+LATENCY = {"p50 / p99, ms": LATENCY_TEXT}
 LIMIT = {"driver, p50 / p99, ms": "{driver_p50_ms.median:.2f} / {driver_p99_ms.median:.2f}"}
+BURST, EACH = "5,000 events at once", "one event after the other"
+FIRED = {
+    name: {"load": "{load}", "database": "{database}", heading: text}
+    for name, heading, text in (
+        (BURST, "runs started/s", "{rate}"),
+        (EACH, "event → run committed, p50 / p99, ms", LATENCY_TEXT),
+    )
+}
 TABLES = {
     "All runs started at once": (AT_ONCE, columns("tasks/s", {})),
     "A hundred clients": ([HUNDRED], columns("runs/s", LATENCY)),
@@ -241,6 +273,10 @@ def main() -> None:
     tables = {
         heading: (texts, [row for row in rows if row["load"] in {load.name for load in group}])
         for heading, (group, texts) in TABLES.items()
+    }
+    tables |= {
+        f"Started by firings: {name}": (texts, [row for row in rows if row["load"] == name])
+        for name, texts in FIRED.items()
     }
     if options.json:
         print(as_json(known, {"rows": rows}))
