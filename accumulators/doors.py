@@ -14,6 +14,11 @@ from penstock.runtime.texts import KEY, is_key
 class Doors(Standing):
     """Lets pushed events in."""
 
+    events: int
+    filtered: int
+    overflowed: int
+    refused: int
+
     __slots__ = (
         "_convert",
         "gate",

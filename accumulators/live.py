@@ -58,6 +58,13 @@ class Journal(Protocol):
 class LiveAccumulator(Doors):
     """One accumulator of one app. Lives on the event loop and is called there only."""
 
+    consumed: int
+    events: int
+    failed: int
+    filtered: int
+    sequence: int
+    undecodable: int
+
     __slots__ = (
         "_call",
         "_conform",

@@ -115,6 +115,7 @@ class Piped(LiveAccumulator):
     """What live accumulators with operators behind their functions have in common."""
 
     failed: int
+    sequence: int
 
     @override
     def _blank(self) -> None:

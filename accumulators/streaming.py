@@ -24,6 +24,7 @@ class StreamingAccumulator(LiveAccumulator):
 
     events: int
     filtered: int
+    sequence: int
 
     __slots__ = ()
 
