@@ -12,7 +12,7 @@ from typing_extensions import override
 from penstock.accumulators.decoding import Convert
 from penstock.accumulators.feed import Feed
 from penstock.accumulators.live import LiveAccumulator
-from penstock.accumulators.many import accept_each
+from penstock.accumulators.many import Accept, AcceptAll, accept_each
 from penstock.accumulators.source import Placed, Position, check_place
 from penstock.runtime.scheduler import Scheduler
 from penstock.runtime.threads import Threads
@@ -23,6 +23,9 @@ SKIPPED = object()
 
 class CarefulFeed(Feed):
     """An ``Intake`` that finds out which event ends the process."""
+
+    accept: Accept
+    accept_all: AcceptAll
 
     __slots__ = ("_busy", "_waiting")
 
