@@ -1,13 +1,14 @@
 """The way over Kafka: what the sensors read goes to a topic, and comes from it to the accumulators.
 
-    sensors ──► topic ──► ps.Kafka ──► cpu, memory, disk, network, processes ──► reactor `machine` ──► …
+    sensors ──► topic ──► ps.Kafka ──► arrived ──► graph `sort` ──► cpu, memory, … ──► reactor `machine` ──► …
 
-Producing is not part of the app: it is what somebody else's program would do. Everything behind the topic is, and how
-far it was read is kept in the app's store.
+The topic is read once. A graph sorts the readings by their kinds, into the accumulators that are polls on the direct
+way; what it emits is in the same commit as the position of the record. Producing is not part of the app: it is what
+somebody else's program would do. Everything behind the topic is, and how far it was read is kept in the app's store.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -24,17 +25,18 @@ from penstock.demo.sensors import Sensors
 from penstock.demo.signals import Cpu, Disk, Memory, Network, Processes
 from penstock.demo.topic import Topic, opened
 from penstock.demo.way import Accumulators
-from penstock.demo.words import plural
 from penstock.runtime.clock import Clock
 from penstock.runtime.errors import SourceUnavailable
 from penstock.runtime.scheduler import Scheduler
 
 #: Seconds between two looks at the lag.
 LOOK = 0.5
+#: The accumulator that reads the topic.
+ARRIVED = "arrived"
 
 
 class Reader(ps.Kafka):
-    """The topic as the source of one accumulator, which can be asked how far it was read.
+    """The topic as a source that can be asked how far it was read.
 
     Attributes:
         began: The positions behind which the first connection went on.
@@ -59,30 +61,65 @@ class Reader(ps.Kafka):
         return {} if self._intake is None else self._intake.stored
 
 
-def machine(reader: Callable[[str], Source]) -> ps.Reactor:
-    """Return a reactor like that of ``detection``, fed by a topic; each accumulator takes its kind of reading."""
+def machine(source: Source) -> tuple[ps.Reactor, ps.ComputationGraph]:
+    """Return a reactor like that of ``detection``, and the graph that feeds it from a topic."""
 
-    @ps.stream_accumulator(reader("cpu"))
-    def cpu(event: Reading) -> Cpu | None:
-        return event if isinstance(event, Cpu) else None
+    @ps.stream_accumulator(source, name=ARRIVED)
+    def arrived(event: Reading) -> Reading:
+        return event
 
-    @ps.stream_accumulator(reader("memory"))
-    def memory(event: Reading) -> Memory | None:
-        return event if isinstance(event, Memory) else None
+    @ps.passthrough_accumulator
+    def cpu(event: Cpu) -> Cpu:
+        return event
 
-    @ps.stream_accumulator(reader("disk"))
-    def disk(event: Reading) -> Disk | None:
-        return event if isinstance(event, Disk) else None
+    @ps.passthrough_accumulator
+    def memory(event: Memory) -> Memory:
+        return event
 
-    @ps.stream_accumulator(reader("network"))
-    def network(event: Reading) -> Network | None:
-        return event if isinstance(event, Network) else None
+    @ps.passthrough_accumulator
+    def disk(event: Disk) -> Disk:
+        return event
 
-    @ps.stream_accumulator(reader("processes"))
-    def processes(event: Reading) -> Processes | None:
-        return event if isinstance(event, Processes) else None
+    @ps.passthrough_accumulator
+    def network(event: Network) -> Network:
+        return event
 
-    return ps.Reactor("machine", [cpu, memory, disk, network, processes], criteria=ps.when_any())
+    @ps.passthrough_accumulator
+    def processes(event: Processes) -> Processes:
+        return event
+
+    sort = ps.ComputationGraph("sort", reactor=ps.Reactor("topic", [arrived], strategy="sequential"))
+    sort.node(emits=cpu)(to_cpu)
+    sort.node(emits=memory)(to_memory)
+    sort.node(emits=disk)(to_disk)
+    sort.node(emits=network)(to_network)
+    sort.node(emits=processes)(to_processes)
+    return ps.Reactor("machine", [cpu, memory, disk, network, processes], criteria=ps.when_any()), sort
+
+
+def to_cpu(arrived: Reading) -> Cpu | None:
+    """Let readings of the processors through."""
+    return arrived if isinstance(arrived, Cpu) else None
+
+
+def to_memory(arrived: Reading) -> Memory | None:
+    """Let readings of the memory through."""
+    return arrived if isinstance(arrived, Memory) else None
+
+
+def to_disk(arrived: Reading) -> Disk | None:
+    """Let readings of the disks through."""
+    return arrived if isinstance(arrived, Disk) else None
+
+
+def to_network(arrived: Reading) -> Network | None:
+    """Let readings of the network through."""
+    return arrived if isinstance(arrived, Network) else None
+
+
+def to_processes(arrived: Reading) -> Processes | None:
+    """Let readings of the processes through."""
+    return arrived if isinstance(arrived, Processes) else None
 
 
 @asynccontextmanager
@@ -108,22 +145,22 @@ class Relay:
 
     Attributes:
         machine: The reactor that is fed by the topic.
+        parts: What feeds it.
     """
 
     def __init__(self, topic: Topic, clock: Clock, say: Callable[[str], None]) -> None:
         self._topic, self._say = topic, say
         self._sensors = Sensors(clock)
-        self._readers: dict[str, Reader] = {}
-        self.machine: ps.Reactor = machine(self._reader)
+        self._reader = Reader(topic.brokers, topic.name)
+        reactor, sort = machine(self._reader)
+        self.machine: ps.Reactor = reactor
+        self.parts: Sequence[ps.ComputationGraph] = (sort,)
         self._produced = Counter[str]()
         self._given_up = 0
         self._trouble = ""
         self._state = ""
         self._stopped = False
         self._working = 0
-
-    def _reader(self, name: str) -> Reader:
-        return self._readers.setdefault(name, Reader(self._topic.brokers, self._topic.name))
 
     # -- producing -----------------------------------------------------------------------------------------
 
@@ -169,16 +206,16 @@ class Relay:
 
     def expects(self, name: str, accumulators: Accumulators) -> bool:
         """Tell whether a reading of this kind is under way."""
-        return self._produced[name] > accumulators[name].boundaries or accumulators[name].health != "live"
+        return self._produced[name] > accumulators[name].boundaries or accumulators[ARRIVED].health != "live"
 
     def caught_up(self, accumulators: Accumulators) -> bool:
         """Tell whether nothing is produced any more, and all that was produced is read."""
-        produced = self._produced.total()
-        return not self._working and all(each.lag == 0 and each.events >= produced for each in accumulators.values())
+        arrived = accumulators[ARRIVED]
+        return not self._working and arrived.lag == 0 and arrived.events >= self._produced.total()
 
     def look(self, accumulators: Accumulators) -> str:
         """Return how things are, in words; say so when a connection is lost or found again."""
-        health = state(accumulators.values())
+        health = state(accumulators[ARRIVED])
         if health != self._state:
             self._say(f"kafka: {health}")
             self._state = health
@@ -197,37 +234,29 @@ class Relay:
         return msgspec.structs.replace(passed, lag=behind(ends, passed.positions))
 
     def _passage(self, accumulators: Accumulators) -> Passage:
-        lags = [each.lag for each in accumulators.values() if each.lag is not None]
-        errors = [each.error for each in accumulators.values() if each.error is not None]
+        arrived = accumulators[ARRIVED]
         return Passage(
             brokers=self._topic.brokers,
             topic=self._topic.name,
             produced=self._produced.total(),
             given_up=self._given_up,
-            consumed=sum(each.boundaries for each in accumulators.values()),
-            lag=max(lags, default=None),
-            resumed=least(self._topic.name, [reader.began or {} for reader in self._readers.values()]),
-            positions=least(self._topic.name, [reader.stored for reader in self._readers.values()]),
-            error=next(iter(errors), None),
+            consumed=arrived.boundaries,
+            lag=arrived.lag,
+            resumed=offsets(self._topic.name, self._reader.began or {}),
+            positions=offsets(self._topic.name, self._reader.stored),
+            error=arrived.error,
         )
 
 
-def state(accumulators: Collection[AccumulatorStatistics]) -> str:
-    """Return how the connections are: live when all are, else the worst, with its error."""
-    waiting = [each for each in accumulators if each.health != "live"]
-    if not waiting:
-        return "live"
-
-    worst = max(waiting, key=lambda each: each.error is not None)
-    others = f" ({len(waiting)} of {plural(len(accumulators), 'connection')})"
-    return worst.health + others + (f": {worst.error}" if worst.error else "")
+def state(connection: AccumulatorStatistics) -> str:
+    """Return how the connection is, with its error."""
+    return connection.health + (f": {connection.error}" if connection.error else "")
 
 
-def least(topic: str, readers: Collection[Mapping[str, Position]]) -> Mapping[str, int]:
-    """Return the last offset that all have read of each partition; one of which somebody has read none is left out."""
-    names = {name for each in readers for name in each if name.rpartition("-")[0] == topic}
-    offsets = {name: min(int(each.get(name, -1)) for each in readers) for name in sorted(names)}
-    return {name: offset for name, offset in offsets.items() if offset >= 0}
+def offsets(topic: str, positions: Mapping[str, Position]) -> Mapping[str, int]:
+    """Return the last offset that was read of each partition of a topic; one of which none was read is left out."""
+    names = sorted(name for name in positions if name.rpartition("-")[0] == topic)
+    return {name: offset for name in names if (offset := int(positions[name])) >= 0}
 
 
 def behind(ends: Mapping[str, int], positions: Mapping[str, int]) -> int:

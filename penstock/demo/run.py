@@ -105,7 +105,7 @@ class Demo:
         self._host = readings.host()
         graph = watch(way.machine, directory=options.directory, since=clock.now())
         self._incidents = Incidents(incident.name, [task.name for task in incident.tasks], clock, view.say)
-        self._app = ps.App(options.store, parts=[graph], observer=self._observe, clock=clock)
+        self._app = ps.App(options.store, parts=[graph, *way.parts], observer=self._observe, clock=clock)
         self._counts: deque[tuple[float, Mapping[str, int]]] = deque()
         self._started = self._deadline = clock.monotonic()
         self._earlier = self._cuts = self._stops = 0
@@ -210,7 +210,7 @@ class Demo:
         statistics = self._app.statistics()
         reactor = statistics.reactors[self._way.machine.name]
         state = self._app.state(self._way.machine).values.get(None, {})
-        counts = {name: each.boundaries for name, each in statistics.accumulators.items()}
+        counts = {name: statistics.accumulators[name].boundaries for name in self._way.machine.accumulators}
         rates = self._rates({**counts, FIRINGS: reactor.firings})
         return Frame(
             elapsed=self._elapsed,

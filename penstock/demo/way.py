@@ -1,6 +1,6 @@
 """How the readings come to the reactor: directly, as here, or over Kafka, as in ``relay``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import penstock as ps
@@ -16,6 +16,8 @@ class Way(Protocol):
 
     #: Fires with the readings that come.
     machine: ps.Reactor
+    #: What brings them there, if that is part of the app.
+    parts: Sequence[ps.ComputationGraph]
 
     async def work(self, scheduler: Scheduler) -> None:
         """Do what the app does not do by itself, until ``stop``."""
@@ -51,6 +53,7 @@ class Direct:
 
     def __init__(self, machine: ps.Reactor) -> None:
         self.machine: ps.Reactor = machine
+        self.parts: Sequence[ps.ComputationGraph] = ()
 
     async def work(self, scheduler: Scheduler) -> None:
         """Do nothing: the app polls."""

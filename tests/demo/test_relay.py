@@ -9,7 +9,7 @@ import pytest
 import penstock as ps
 from penstock.accumulators.statistics import AccumulatorStatistics, Health
 from penstock.demo.judging import Reading
-from penstock.demo.relay import behind, least, machine, state
+from penstock.demo.relay import ARRIVED, behind, machine, offsets, state
 from penstock.demo.signals import Cpu, Disk, Memory, Network, Processes, Sample, Track
 from penstock.testing import VirtualClock
 
@@ -31,45 +31,39 @@ def connection(health: Health, error: str | None = None) -> AccumulatorStatistic
     return AccumulatorStatistics(**counts, capacity=None, health=health, error=error, next_retry_at=None)
 
 
-async def test_each_accumulator_takes_its_kind_of_reading_from_the_one_topic(tmp_path: Path) -> None:
-    records = [msgspec.json.encode(reading) for reading in READINGS.values()]
-    topic = {name: ps.Memory(records) for name in READINGS}
+async def test_the_topic_is_read_once_and_each_reading_comes_to_the_accumulator_of_its_kind(tmp_path: Path) -> None:
     clock = VirtualClock()
-    reactor = machine(topic.__getitem__)
+    reactor, sort = machine(ps.Memory([msgspec.json.encode(reading) for reading in READINGS.values()]))
     graph = ps.ComputationGraph("look", reactor=reactor)
 
     @graph.node
     def see(cpu: Cpu | None) -> Cpu | None:
         return cpu
 
-    async with ps.App(f"sqlite:///{tmp_path / 'test.db'}", [graph], clock=clock) as app:
+    async with ps.App(f"sqlite:///{tmp_path / 'test.db'}", [graph, sort], clock=clock) as app:
         await clock.advance(1.0)
         assert app.state(reactor).values[None] == READINGS
-        assert {
-            name: (each.boundaries, each.filtered, each.undecodable)
-            for name, each in app.statistics().accumulators.items()
-        } == dict.fromkeys(READINGS, (1, 4, 0))
+        found = app.statistics().accumulators
+        assert {name: (each.events, each.boundaries) for name, each in found.items()} == {
+            ARRIVED: (5, 5),
+            **dict.fromkeys(READINGS, (1, 1)),
+        }
 
 
 @pytest.mark.parametrize(
-    ("connections", "words"),
+    ("given", "words"),
     [
-        ([connection("live"), connection("live")], "live"),
-        ([connection("live"), connection("connecting")], "connecting (1 of 2 connections)"),
-        (
-            [connection("connecting"), connection("disconnected", "gone")],
-            "disconnected (2 of 2 connections): gone",
-        ),
+        (connection("live"), "live"),
+        (connection("connecting"), "connecting"),
+        (connection("disconnected", "gone"), "disconnected: gone"),
     ],
 )
-def test_connections_are_as_the_worst_of_them(connections: list[AccumulatorStatistics], words: str) -> None:
-    assert state(connections) == words
+def test_the_state_of_the_connection_is_told_with_its_error(given: AccumulatorStatistics, words: str) -> None:
+    assert state(given) == words
 
 
-def test_position_is_the_one_that_all_have_reached() -> None:
-    assert least("a-b", [{"a-b-0": 7, "a-b-1": 3, "other-0": 9}, {"a-b-0": 5}, {"a-b-0": 6, "a-b-1": -1}]) == {
-        "a-b-0": 5
-    }
+def test_offsets_are_those_of_the_topic_of_which_something_was_read() -> None:
+    assert offsets("a-b", {"a-b-0": 7, "a-b-1": -1, "other-0": 9}) == {"a-b-0": 7}
 
 
 def test_lag_is_what_lies_behind_the_positions() -> None:
