@@ -1,6 +1,7 @@
 """Firings and results for whoever listens to an open app."""
 
 import asyncio
+from pathlib import Path
 
 import anyio
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import penstock as ps
 from penstock.accumulators.passthrough import passthrough_accumulator
 from penstock.graphs.result import FiringResult, GraphResult
+from penstock.portal import Reading
 from penstock.runtime.errors import AppError
 from penstock.testing import open_test_app
 from penstock.testing.app import AppUnderTest
@@ -349,3 +351,22 @@ async def test_what_cannot_be_listened_to_is_refused() -> None:
 
     with pytest.raises(AppError, match="not open"):
         test.app.firings("r")
+
+
+def test_synchronous_code_reads_as_it_goes(tmp_path: Path) -> None:
+    app = ps.App(f"sqlite:///{tmp_path}/one.db", parts=[halving()])
+    with app.portal() as portal:
+        firings, results = portal.firings("r"), portal.results("halving", capacity=1)
+        assert isinstance(firings, Reading)
+        assert isinstance(results, Reading)
+        for amount in (4.0, 8.0):
+            portal.push("amounts", amount)
+
+        first = next(firings)
+        assert isinstance(first, ps.PastFiring)
+        assert first.inputs == {"amounts": 4.0}
+        firings.close()
+        assert [firing.id for firing in firings if isinstance(firing, ps.PastFiring)] == ["r:1-2"]
+        last = next(results)
+        assert isinstance(last, ps.FiringResult)
+        assert (last.outputs, results.dropped) == ({"quarter": 2.0}, 1)
