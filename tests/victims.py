@@ -24,6 +24,8 @@ FORK.set_forkserver_preload(
     ]
 )
 Main = Callable[[Sequence[str]], None]
+#: Seconds that a victim lives at most, should nobody be left who ends it.
+LIFETIME = 180
 numbers = itertools.count(1)
 
 
@@ -78,6 +80,7 @@ class Victim:
 
 def run(main: Main, words: Sequence[str], files: Sequence[Path]) -> None:
     """Be a command: with these words, in the folder of the project, with its output in these files."""
+    signal.alarm(LIFETIME)
     os.chdir(ROOT)
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
