@@ -1,8 +1,12 @@
 """One Kafka broker of our own, in a temporary folder, which tests of faults start, stop and kill themselves."""
 
+import contextlib
+import hashlib
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -11,7 +15,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from tests.kafka_jars import jars
+from tests.kafka_jars import VERSION, cache_folder, jars
 from tests.own_server import OwnServer
 
 HOST = "127.0.0.1"
@@ -60,6 +64,12 @@ def free_ports(count: int) -> list[int]:
             listener.close()
 
 
+def keep(data: Path, kept: Path) -> None:
+    """Copy a folder into the cache; another process of tests may be faster."""
+    with tempfile.TemporaryDirectory(dir=kept.parent) as made, contextlib.suppress(OSError):
+        shutil.copytree(data, Path(made) / "data").rename(kept)
+
+
 class KafkaServer(OwnServer):
     """A broker of our own on the loopback.
 
@@ -94,10 +104,7 @@ class KafkaServer(OwnServer):
         properties |= {name.replace("_", "."): value for name, value in settings.items()}
         self._properties = self.folder / "server.properties"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        make = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
-        users = [word for user in self.users for word in ("--add-scram", user)]
-        self.prepare([*make, *users], "the storage of the broker cannot be made")
+        self._make_storage()
 
     @property
     def brokers(self) -> str:
@@ -140,6 +147,19 @@ class KafkaServer(OwnServer):
         """Kill it and start it."""
         self.kill()
         self.start()
+
+    def _make_storage(self) -> None:
+        """Give it the storage of a broker that has never run: made once, and kept with the archives."""
+        who = hashlib.sha256(" ".join(self.users).encode()).hexdigest()[:8]
+        kept, data = cache_folder() / f"kafka-{VERSION}-storage-{who}", self.folder / "data"
+        if not kept.is_dir():
+            cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+            make = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+            users = [word for user in self.users for word in ("--add-scram", user)]
+            self.prepare([*make, *users], "the storage of the broker cannot be made")
+            keep(data, kept)
+        else:
+            shutil.copytree(kept, data)
 
     def _java(self, *arguments: str) -> list[str]:
         return ["java", *JVM, *LOGGING, "-cp", f"{jars()}/*", *arguments]
