@@ -62,15 +62,25 @@ class Alone:
     Attributes:
         lock: Held while something runs that is in doubt; shared by all domains of an app.
         commit: Commits what is new, however often that fails; False when the domain writes no more.
+        hurry: Lets a cut be taken at the next turn of the loop.
         signal: Told whenever something ended.
         clock: Tells how long a place has been in doubt.
     """
 
-    __slots__ = ("clock", "commit", "lock", "signal")
+    __slots__ = ("clock", "commit", "hurry", "lock", "signal")
 
-    def __init__(self, lock: asyncio.Lock, commit: Callable[[], Awaitable[bool]], signal: Signal, clock: Clock) -> None:
+    def __init__(
+        self,
+        lock: asyncio.Lock,
+        *,
+        commit: Callable[[], Awaitable[bool]],
+        hurry: Callable[[], None],
+        signal: Signal,
+        clock: Clock,
+    ) -> None:
         self.lock: asyncio.Lock = lock
         self.commit: Callable[[], Awaitable[bool]] = commit
+        self.hurry: Callable[[], None] = hurry
         self.signal: Signal = signal
         self.clock: Clock = clock
 
@@ -206,7 +216,8 @@ class Trials:
             try:
                 yield None if trial is not None else deadly("this batch was processed" if place == BATCH else APPLIED)
             finally:
-                self.mark(place, None)  # the process has survived it
+                self.mark(place, None)  # the process has survived it, and whatever it dies of next is something else
+                self._alone.hurry()
 
     async def settled(self, done: Callable[[], bool]) -> None:
         """Wait until something is so that changes with what ends in the domain."""

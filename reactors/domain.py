@@ -162,7 +162,13 @@ class Domain:
         self._cutter = Cutter(self.name, shard, reactors=self.reactors, carry=carry, observer=observer, ages=self._ages)
         self._parts: list[Part] = []
         self._processors: list[Part] = []
-        self._alone = Alone(self.gate.inside.suspect, self._cuts.settle, self._signal, scheduler.clock)
+        self._alone = Alone(
+            self.gate.inside.suspect,
+            commit=self._cuts.settle,
+            hurry=self._cuts.request,
+            signal=self._signal,
+            clock=scheduler.clock,
+        )
         self._crashed = False
         self._replay = self._replay_of([])
 

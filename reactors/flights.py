@@ -320,7 +320,10 @@ class Flights:
         if not self._current(flight):
             return
 
-        flight.counted, flight.crashes = False, 0  # the process has survived it
+        if flight.counted:  # the process has survived it, and whatever it dies of next is something else
+            self._ledger.hurry()
+
+        flight.counted, flight.crashes = False, 0
         errors = self._failed.pop(flight.firing.id)
         names = {subscriber.name for subscriber in self.subscribers}
         again = {name: error for name, error in errors.items() if name in names}
