@@ -309,8 +309,15 @@ class Driver:
         self._connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
 
     def foreign_version(self) -> int:
-        """Return a number that changes when another connection than this one has written."""
-        return cast("int", self._connection.execute("PRAGMA data_version").fetchone()[0])
+        """Return a number that changes when another connection than this one has written.
+
+        Raises:
+            StoreError: The file cannot be asked now.
+        """
+        try:
+            return cast("int", self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise translate(self._name, error, "looking whether others have written") from error
 
     def checkpoint(self) -> None:
         """Bring what is in the WAL into the file, and empty the WAL."""

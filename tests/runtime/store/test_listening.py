@@ -120,6 +120,34 @@ async def test_a_file_is_asked_for_a_while_after_it_was_written(tmp_path: Path) 
 
 
 @sqlite_only
+async def test_a_file_that_cannot_be_asked_at_first_is_tried_again(
+    store: Store, open_store: OpenStore, clock: VirtualClock, facts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, visitor = Ear(), await open_store(serve=False)
+    connection, driver = sqlite_driver.Driver.foreign_version, sqlite_driver.Driver
+
+    class Busy:
+        def execute(self, _text: str) -> None:
+            raise sqlite3.OperationalError("database is locked")
+
+    def fail(given: sqlite_driver.Driver) -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(given, "_connection", Busy())
+            return connection(given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "foreign_version", fail)
+        store.listen(ear)
+        await until(lambda: len(facts) == 1)
+
+    assert [type(fact) for fact in facts] == [StoreRetried]
+    await clock.advance(1.0)
+    await ear.until(1)
+    await add_command(visitor)
+    await ear.until(2)
+
+
+@sqlite_only
 async def test_an_idle_file_is_not_asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_watch, "LINGER", 0.05)
     asked: list[object] = []
