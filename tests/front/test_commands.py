@@ -10,6 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 import penstock as ps
+from penstock import answering
 from penstock.command import Command
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.scheduler import Scheduler
@@ -312,6 +313,28 @@ async def test_who_gets_no_answer_in_time_learns_that_it_was_begun(store_url: st
 
         assert unanswered.value.taken
         assert unanswered.value.retryable
+
+
+async def test_a_store_that_cannot_be_read_for_a_moment_is_asked_again(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[str] = []
+    look = commands.list_open
+
+    async def fail_once(store: Store) -> list[CommandRow]:
+        found = await look(store)
+        if found and not failures:
+            failures.append(found[0].verb)
+            raise ps.StoreUnavailable(store_url, "busy")
+
+        return found
+
+    monkeypatch.setattr(answering, "PAUSE", 0.01)
+    async with Shop().app(store_url), ps.Client(store_url) as client:
+        monkeypatch.setattr(commands, "list_open", fail_once)
+        assert await client.pause("shop")
+
+    assert failures == ["reactors.pause"]
 
 
 async def test_a_client_has_to_be_open_and_is_opened_once(store_url: str) -> None:
