@@ -13,7 +13,7 @@ trusted again. An orderly stop forgets all of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -197,7 +197,7 @@ class Trials:
         return Trial(position, times, events) if times <= MOST_CRASHES else None
 
     @asynccontextmanager
-    async def alone(self, place: str, position: Position, events: int = 1) -> AsyncIterator[AppError | None]:
+    async def alone(self, place: str, position: Position, events: int = 1) -> AsyncGenerator[AppError | None]:
         """Run the body alone, when it is committed that it is about to run.
 
         Yields:

@@ -5,6 +5,7 @@ raises must become a value there, and a text, without a second error.
 """
 
 import asyncio
+from typing import cast
 
 #: Characters of an error's text that are kept.
 LONGEST = 8000
@@ -56,7 +57,8 @@ def is_failure(error: BaseException) -> bool:
         return not is_cancelled()
 
     if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(KeyboardInterrupt) is None
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.subgroup(KeyboardInterrupt) is None
 
     return not isinstance(error, KeyboardInterrupt)
 
