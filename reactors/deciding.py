@@ -326,7 +326,7 @@ class Decider:
 
     def _run_inline(self, firing: Firing, slot: Slot, bits: int, *, noted: bool) -> None:
         """Run the graphs in-line, or none."""
-        slot.flight = INLINE
+        slot.flight, queue = INLINE, slot.queue
         errors: dict[str, BaseException] = {}
         made: list[Recorded | Emit] = []
         self._gate.inside.firing = self.name
@@ -348,7 +348,8 @@ class Decider:
         if noted:
             self.history.close(firing)
 
-        self.came_meanwhile(slot)
+        if slot.dirty or slot.queue is not queue:
+            self.came_meanwhile(slot)
 
     def came_meanwhile(self, slot: Slot) -> None:
         """Look at what a graph has brought in itself, while it ran."""

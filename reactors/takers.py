@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from penstock.accumulators.gate import Gate
 from penstock.accumulators.letter import Letter
 from penstock.accumulators.ports import Taker
 from penstock.reactors import cache
@@ -24,13 +23,10 @@ NO_KEY = f"neither a whole number nor {texts.KEY}"
 class Takers:
     """Makes the takers of one reactor."""
 
-    __slots__ = ("_decider", "_definition", "_gate", "_ledger", "_monotonic", "_put")
+    __slots__ = ("_decider", "_definition", "_ledger", "_put")
 
-    def __init__(
-        self, decider: Decider, definition: Reactor, *, ledger: Ledger, gate: Gate, monotonic: Callable[[], float]
-    ) -> None:
-        self._decider, self._definition = decider, definition
-        self._ledger, self._gate, self._monotonic = ledger, gate, monotonic
+    def __init__(self, decider: Decider, definition: Reactor, ledger: Ledger) -> None:
+        self._decider, self._definition, self._ledger = decider, definition, ledger
         self._put: Put = decider.put if decider.backlog is None else decider.put_in_order
 
     def taker(self, name: str) -> Taker:
