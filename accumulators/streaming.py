@@ -52,8 +52,7 @@ class StreamingAccumulator(LiveAccumulator):
                     self.filtered += 1
                 elif value is not NOTHING:
                     self.sequence += 1
-                    for take in self._takers:
-                        take(value)
+                    self._give(value)
 
                 if gate.shut:
                     break
