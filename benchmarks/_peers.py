@@ -53,11 +53,12 @@ STREAM_PEERS = (
     Peer("langgraph", "with_langgraph.py", ("langgraph==1.2.24", "langgraph-checkpoint-sqlite==3.1.2")),
 )
 
+FAUST = ("faust-streaming==0.15.3", "aiokafka==0.14.0", "uvloop==0.22.1")
 KAFKA_PEERS = (
     Peer("confluent-kafka", "with_confluent.py", ("confluent-kafka==2.16.1",)),
     Peer("bytewax", "with_bytewax_topic.py", BYTEWAX),
     Peer("quixstreams", "with_quixstreams.py", ("quixstreams==3.28.1",)),
-    Peer("faust-streaming", "with_faust.py", ("faust-streaming==0.15.3", "aiokafka==0.14.0"), slow=True),
+    Peer("faust-streaming", "with_faust.py", FAUST, slow=True),
 )
 
 

@@ -145,7 +145,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
     """Return the median of what one takes as a multiple of the other, round by round."""
-    return round(statistics.median(a / b for a, b in zip(one, other, strict=True)), 2)
+    return round(statistics.median(a / b for a, b in zip(one, other, strict=False)), 2)
 
 
 def row(what: str, found: Found, columns: Sequence[str]) -> Row:

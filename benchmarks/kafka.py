@@ -343,6 +343,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5_000, help="events for which runs are started")
     parser.add_argument("--seconds", type=float, default=2.0, help="for which the latency is measured")
     add_repetitions(parser)
+    parser.set_defaults(limit=240.0)  # a repetition with all peers takes about a minute
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_peers(parser, KAFKA_PEERS)
     options = parser.parse_args()
