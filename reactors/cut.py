@@ -81,8 +81,8 @@ class Cutter:
         for reactor in sorted(entries.broadcasts):
             self._write_broadcasts(unit, entries, self._reactors[reactor])
 
-        for name, again in entries.repeats.items():
-            self._put(unit, name, cache.REPEAT_KEY, b"" if again else None)
+        for name, oldest in entries.repeats.items():
+            self._put(unit, name, cache.REPEAT_KEY, None if oldest is None else str(oldest).encode())
 
         for flight in entries.flights.values():
             self._write_flight(unit, entries, flight)

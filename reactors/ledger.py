@@ -38,8 +38,8 @@ class Entries:
         self.queues: dict[tuple[str, Key], Slot] = {}
         #: Reactors with new broadcast values.
         self.broadcasts: set[str] = set()
-        #: By reactor: whether it fires again what was due when the process died.
-        self.repeats: dict[str, bool] = {}
+        #: By reactor: the oldest boundary of what it fires again that was due when the process died; None when done.
+        self.repeats: dict[str, int | None] = {}
         #: By id of the firing.
         self.flights: dict[str, Flight] = {}
         self.effects: list[Recorded] = []
@@ -166,9 +166,9 @@ class Ledger:
         self.next.broadcasts.add(reactor)
         self._arm()
 
-    def repeat(self, reactor: str, *, again: bool) -> None:
-        """Note that a reactor fires again what was due when the process died, or that it is through with it."""
-        self.next.repeats[reactor] = again
+    def repeat(self, reactor: str, oldest: int | None) -> None:
+        """Note that a reactor fires again what was due when the process died; None when it is through with it."""
+        self.next.repeats[reactor] = oldest
         self._arm()
 
     def track(self, flight: Flight) -> None:

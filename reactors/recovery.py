@@ -64,7 +64,7 @@ class Restorer:
 
     def _restore_key(self, reactor: LiveReactor, key: str, value: bytes) -> None:
         if key == cache.REPEAT_KEY:
-            reactor.repeats.failed = True
+            reactor.repeats.before = int(value)
             return
 
         if key != cache.BROADCAST_KEY and (key == "") == (reactor.definition.key is not None):

@@ -17,18 +17,18 @@ class Repeats:
     """The keys of one reactor that are due at the start.
 
     Attributes:
-        failed: Whether the process died the last time that they were fired again.
+        before: The oldest boundary of those that were fired again the last time, when the process died of it.
         careful: Whether each firing is committed before it runs.
     """
 
-    __slots__ = ("_decider", "_ledger", "_left", "_marked", "careful", "failed")
+    __slots__ = ("_decider", "_ledger", "_left", "_marked", "before", "careful")
 
     def __init__(self, decider: Decider, ledger: Ledger) -> None:
         self._decider, self._ledger = decider, ledger
         #: Each key with the number of its last boundary in the queue; 0 for none.
         self._left: list[tuple[Slot, int]] = []
         self._marked = False
-        self.failed: bool = False
+        self.before: int | None = None
         self.careful: bool = False
 
     def begin(self, alone: Alone, *, crashed: bool) -> bool:
@@ -37,13 +37,16 @@ class Repeats:
             self._left = list(last_of(self._decider.due.slots))
 
         self._marked = bool(self._left)
-        if self._marked and self.failed:
-            self.careful = True
-            self._decider.flights.be_careful(alone)
-        elif self._marked or self.failed:
-            self._ledger.repeat(self._decider.name, again=self._marked)
+        oldest = oldest_of(slot for slot, _ in self._left) if self._marked else None
+        if oldest == self.before:  # a queue that has got on is not what kills
+            self.careful = self._marked
+            if self.careful:
+                self._decider.flights.be_careful(alone)
 
-        return self._marked and not self.failed
+            return False
+
+        self._ledger.repeat(self._decider.name, oldest)
+        return self._marked
 
     def look(self) -> bool:
         """Look whether all is fired; return whether the reactor was careful, and need not be any more."""
@@ -57,7 +60,7 @@ class Repeats:
             return False
 
         self._marked = False
-        self._ledger.repeat(self._decider.name, again=False)
+        self._ledger.repeat(self._decider.name, None)
         careful, self.careful = self.careful, False
         if careful:
             self._decider.flights.be_careful(None)
@@ -68,6 +71,11 @@ class Repeats:
         queue = slot.queue
         waits = queue is not None and bool(queue.items) and queue.items[0].number <= number
         return not waits and slot.flight is None and slot not in self._decider.due.slots
+
+
+def oldest_of(slots: Iterable[Slot]) -> int:
+    """Return the number of the oldest boundary in the queues of keys; 0 when none waits in a queue."""
+    return min((slot.queue.items[0].number for slot in slots if slot.queue is not None and slot.queue.items), default=0)
 
 
 def last_of(slots: Iterable[Slot]) -> Iterable[tuple[Slot, int]]:

@@ -278,3 +278,28 @@ async def test_deaths_that_have_other_reasons_cost_no_event_of_a_source(store_ur
     assert sorted(await world.effects()) == [str(each) for each in EVENTS]
     assert await world.letters() == []
     await world.stop()
+
+
+async def test_a_queue_that_has_got_on_since_the_last_start_is_not_in_doubt(store_url: str) -> None:
+    graph = Graph(seconds=1.0, effect=lambda firing: text_of(firing.inputs["alpha"]))
+    world = World(store_url, [Reactor("r", [alpha], strategy="sequential")], [graph])
+    await world.start()
+    world.reactor.pause()
+    world.offer("alpha", *EVENTS)
+    await world.flush()
+    await world.crash()
+    for _ in range(3):
+        await world.start()
+        assert not world.reactor.repeats.careful
+        await world.advance(2.5)
+        await world.flush()
+        await world.crash()
+
+    await world.start()
+    await world.crash()
+    await world.start()
+    assert world.reactor.repeats.careful
+    await world.advance(20.0)
+    assert not world.reactor.repeats.careful
+    assert await world.effects() == [str(each) for each in EVENTS]
+    await world.stop()
