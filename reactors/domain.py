@@ -214,9 +214,12 @@ class Domain:
         Raises:
             StoreError: It could not be committed that firings are run again.
         """
-        await self._begin_repeats()
         flights = [(reactor, flight) for reactor in self.reactors.values() for flight in reactor.flying]
         reruns = Reruns(flights, flush=self.flush, signal=self._signal, inside=self.gate.inside)
+        repeats, counted = self._begin_repeats(), reruns.count_first()
+        if repeats or counted:
+            await self.flush()
+
         for reactor in self.reactors.values():
             reactor.start(supervisor)
 
@@ -226,7 +229,7 @@ class Domain:
 
             accumulator.begin()
 
-        await reruns.run_first()
+        reruns.run_first()
         if reruns.suspects:
             self._parts.append(supervisor.start(f"domain {self.name} firing again", reruns.run_suspects))
 
@@ -236,8 +239,8 @@ class Domain:
         else:
             await self._go_on(supervisor)
 
-    async def _begin_repeats(self) -> None:
-        """Commit that what was not done when the process died is done again; nothing after an orderly stop."""
+    def _begin_repeats(self) -> bool:
+        """Note what was not done when the process died and is done again; tell whether that is to be committed."""
         fresh = False
         for accumulator in self.accumulators.values():
             repeats = accumulator.repeats
@@ -247,8 +250,7 @@ class Domain:
         for reactor in self.reactors.values():
             fresh = reactor.repeats.begin(self._alone, crashed=self._crashed) or fresh
 
-        if fresh:
-            await self.flush()
+        return fresh
 
     async def _go_on(self, supervisor: Supervisor) -> None:
         """Apply what is left in the inbox, then what is new."""

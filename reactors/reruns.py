@@ -48,18 +48,15 @@ class Reruns:
         """How many firings are left that run one at a time."""
         return len(self._suspects)
 
-    async def run_first(self) -> None:
-        """Run all again, unless there is a suspect.
-
-        Raises:
-            StoreError: Their number could not be committed.
-        """
+    def count_first(self) -> bool:
+        """Count a re-run of all, unless there is a suspect; tell whether there is something to be committed."""
         for reactor, flight in self._first:
             reactor.count(flight)
 
-        if self._first:
-            await self._flush()
+        return bool(self._first)
 
+    def run_first(self) -> None:
+        """Run all again, unless there is a suspect; their numbers are committed."""
         for reactor, flight in self._first:
             reactor.rerun(flight)
 

@@ -90,6 +90,7 @@ CATCHES_ALL = {
     "accumulators/piping.py": "operators are user code: what they raise makes the event a dead letter",
     "accumulators/decoding.py": "a decode= is user code: what it raises says that the event is wrong",
     "accumulators/live.py": "an accumulator's function is user code: its event becomes a dead letter",
+    "accumulators/standing.py": "comparing and encoding a state runs user code: the last one that could be stays",
     "accumulators/streaming.py": "an accumulator's function is user code: its event becomes a dead letter",
     "accumulators/window.py": "converting runs user code: what cannot be read becomes a dead letter",
     "penstock/answering.py": "what another process asks for runs user code: who asked is told what it raised",

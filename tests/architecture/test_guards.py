@@ -56,6 +56,7 @@ CAUGHT = {
 }
 
 
+@pytest.mark.timeout(90)  # it runs tests of its own
 def test_guards_catch_what_is_planted_and_nothing_else(tmp_path: Path) -> None:
     planted = tmp_path / "test_planted.py"
     planted.write_text(PLANTED)
