@@ -13,7 +13,6 @@ from penstock.runtime.config import Config
 from penstock.runtime.observe import Fact
 from penstock.testing.clock import VirtualClock
 from penstock.testing.faults import FaultPoints
-from penstock.testing.source import ScriptedSource
 from penstock.wiring import Part
 
 # An app imports the session when it is made; in tests that is inside a running loop, which an import would block.
@@ -74,9 +73,6 @@ async def open_test_app(
     async with TemporaryDirectory(prefix="penstock-") as folder:
         test = AppUnderTest(parts, store or Path(folder) / "test.db", config)
         async with time_passing_at_the_end(test.clock) as ending, test.app:
-            for source in scripted(test.app):
-                source.scheduler = test.app.scheduler
-
             try:
                 yield test
             finally:
@@ -105,9 +101,3 @@ async def time_passing_at_the_end(clock: VirtualClock) -> AsyncGenerator[anyio.E
 
     if problem is not None:
         raise problem
-
-
-def scripted(app: App) -> list[ScriptedSource]:
-    """Return the scripted sources of an app."""
-    sources = (getattr(accumulator, "source", None) for accumulator in app.accumulators.values())
-    return [source for source in sources if isinstance(source, ScriptedSource)]

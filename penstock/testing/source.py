@@ -9,7 +9,6 @@ from anyio.lowlevel import checkpoint
 from penstock.accumulators.source import Intake, Position
 from penstock.runtime.durations import Duration, seconds
 from penstock.runtime.errors import AppError
-from penstock.runtime.scheduler import Scheduler
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -34,12 +33,10 @@ class ScriptedSource:
     Args:
         script: Events, exceptions, ``Pause`` and ``End``.
         name: The source's name.
-        scheduler: Serves ``Pause(seconds)``; ``open_test_app`` sets it.
     """
 
-    def __init__(self, script: Iterable[object], *, name: str = "script", scheduler: Scheduler | None = None) -> None:
+    def __init__(self, script: Iterable[object], *, name: str = "script") -> None:
         self.name: str = name
-        self.scheduler: Scheduler | None = scheduler
         #: Every event that was handed over, in order, again when it was replayed.
         self.consumed: list[object] = []
         #: How often the source was started.
@@ -63,7 +60,7 @@ class ScriptedSource:
                 return
 
             if isinstance(item, Pause | BaseException):
-                await self._act(index, item)
+                await self._act(index, item, intake)
             else:
                 await self._hand_over(index, item, intake)
 
@@ -93,25 +90,23 @@ class ScriptedSource:
         # others get their turn between two events, as with a source that really reads
         await checkpoint()
 
-    async def _act(self, index: int, item: Pause | BaseException) -> None:
+    async def _act(self, index: int, item: Pause | BaseException, intake: Intake) -> None:
         if index in self._passed:
             return
 
         if isinstance(item, Pause):
-            await self._pause(item)  # passed when it is over: a crash in between begins it anew
+            await self._pause(item, intake)  # passed when it is over: a crash in between begins it anew
             self._passed.add(index)
         else:
             self._passed.add(index)
             raise item.with_traceback(None)
 
-    async def _pause(self, pause: Pause) -> None:
+    async def _pause(self, pause: Pause, intake: Intake) -> None:
         if pause.duration is None:
             self._resumed = anyio.Event()
             try:
                 await self._resumed.wait()
             finally:
                 self._resumed = None
-        elif self.scheduler is None:
-            raise AppError(f"Pause({pause.duration!r}) needs time: give ScriptedSource(…, scheduler=…) one")
         else:
-            await self.scheduler.sleep(seconds(pause.duration, name="Pause", zero=True))
+            await intake.scheduler.sleep(seconds(pause.duration, name="Pause", zero=True))

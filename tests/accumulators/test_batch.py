@@ -518,10 +518,8 @@ async def test_what_is_too_much_for_a_smaller_batch_is_flushed_at_the_next_start
 async def test_positions_and_batch_are_committed_together(store_url: str) -> None:
     source = ScriptedSource([1.0, 2.0, Pause(5.0), 4.0])
     async with World(store_url, *one(batch(max_size=3, source=source))) as world:
-        source.scheduler = world.scheduler
         await world.advance(2.0)
         await world.restart()
-        source.scheduler = world.scheduler
         await world.advance(20.0)
         assert await world.effects() == ["7.0"]
         assert world.accumulator("total").positions == {"": 3}

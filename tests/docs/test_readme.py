@@ -6,6 +6,8 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks, page
 
+pytestmark = pytest.mark.timeout(90)  # each test starts several interpreters
+
 
 @pytest.fixture
 def boiler(tmp_path: Path) -> Path:

@@ -155,7 +155,6 @@ async def test_a_source_that_is_loaded_is_read() -> None:
 
     fed = ps.Reactor("fed", [feed])
     async with open_test_app([]) as test:
-        source.scheduler = test.app.scheduler
         await test.app.load(graph(fed, "first"))
         assert (2, "first") in await notes(test)
         assert test.app.health().status == "live"

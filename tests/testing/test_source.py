@@ -17,7 +17,8 @@ from penstock.testing.source import End, Pause, ScriptedSource
 class Collector:
     """An intake that remembers, and is saturated after every ``burst`` events."""
 
-    def __init__(self, burst: int = 1000) -> None:
+    def __init__(self, scheduler: Scheduler, burst: int = 1000) -> None:
+        self.scheduler = scheduler
         self.taken: list[tuple[object, Position | None]] = []
         self.asked_for_room = 0
         self.burst = burst
@@ -52,8 +53,8 @@ def scheduler(clock: VirtualClock) -> Iterator[Scheduler]:
 
 
 @pytest.fixture
-def intake() -> Collector:
-    return Collector()
+def intake(scheduler: Scheduler) -> Collector:
+    return Collector(scheduler)
 
 
 def test_it_is_a_source() -> None:
@@ -93,10 +94,8 @@ async def test_restart_from_an_older_position_replays_without_the_crash(intake: 
     assert source.consumed == [1, 2, 2, 3]
 
 
-async def test_pause_waits_virtual_seconds_and_once(
-    clock: VirtualClock, scheduler: Scheduler, intake: Collector
-) -> None:
-    source = ScriptedSource([1, Pause("5s"), 2, End()], scheduler=scheduler)
+async def test_pause_waits_virtual_seconds_and_once(clock: VirtualClock, intake: Collector) -> None:
+    source = ScriptedSource([1, Pause("5s"), 2, End()])
     async with create_task_group() as group:
         group.start_soon(source.run, intake, {})
         await clock.advance(4.9)
@@ -132,11 +131,6 @@ async def test_pause_that_was_broken_off_begins_anew(clock: VirtualClock, intake
     assert intake.events == []
 
 
-async def test_pause_without_a_scheduler_is_refused(intake: Collector) -> None:
-    with pytest.raises(AppError, match="scheduler="):
-        await ScriptedSource([Pause(1.0)]).run(intake, {})
-
-
 async def test_script_without_an_end_waits_for_more(clock: VirtualClock, intake: Collector) -> None:
     source = ScriptedSource([1])
     task = asyncio.get_running_loop().create_task(source.run(intake, {}))
@@ -147,7 +141,7 @@ async def test_script_without_an_end_waits_for_more(clock: VirtualClock, intake:
     assert intake.events == [1, 2]
 
 
-async def test_saturated_intake_is_asked_for_room() -> None:
-    intake = Collector(burst=2)
+async def test_saturated_intake_is_asked_for_room(scheduler: Scheduler) -> None:
+    intake = Collector(scheduler, burst=2)
     await ScriptedSource([*range(5), End()]).run(intake, {})
     assert (len(intake.taken), intake.asked_for_room) == (5, 2)

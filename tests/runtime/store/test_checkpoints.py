@@ -44,7 +44,7 @@ async def push(store: Store, *payloads: bytes, accumulator: str = "orders") -> l
 
 
 async def test_a_new_domain_is_empty(store: Store) -> None:
-    assert await take(store) == DomainState(epoch=1, state={}, firings=[], inbox=[], log=[])
+    assert await take(store) == DomainState(epoch=1, state={}, firings=[], inbox=[], log=[], crashed=False)
 
 
 async def test_a_cut_comes_back_whole(store: Store) -> None:
@@ -71,7 +71,7 @@ async def test_none_forgets_a_value(store: Store) -> None:
     checkpoints.put_state(unit, "d", 0, "orders", "", None)
     checkpoints.drop_firing(unit, "d", 0, "market:1-1")
     await store.commit(unit)
-    assert await take(store) == DomainState(epoch=2, state={}, firings=[], inbox=[], log=[])
+    assert await take(store) == DomainState(epoch=2, state={}, firings=[], inbox=[], log=[], crashed=True)
 
 
 async def test_what_a_unit_appends_outlives_what_it_trims(store: Store) -> None:
