@@ -147,7 +147,7 @@ class Standing:
             sequence=self.sequence,
             positions=self.positions,
             memory=self._stored_memory,
-            doubt=self.trials.stored(self.positions),
+            doubt=self.trials.stored(self.positions, held=self.gate.blocked and self.processed),
             since=self._since,
         )
         return self.CODEC.encode(state), error

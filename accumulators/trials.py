@@ -6,10 +6,10 @@ nothing while events flow:
 * each start after a process that died raises ``began``, in one commit before anything is done again;
 * a place (a partition of a source, or the batch) that gets on notes that number, in the cut that holds how far it got.
 
-A place that two starts in a row did not bring on is *in doubt*. Then each of its events, or batches, is tried alone:
-its number is committed first, with everything before it, and nothing else that is in doubt runs beside it. What the
-process did not survive at ``MOST_CRASHES`` becomes a dead letter instead. A minute after its first event a place is
-trusted again. An orderly stop forgets all of it.
+A place that two starts in a row did not bring on, though no full queue held it back, is *in doubt*. Then each of its
+events, or batches, is tried alone: its number is committed first, with everything before it, and nothing else that is
+in doubt runs beside it. What the process did not survive at ``MOST_CRASHES`` becomes a dead letter instead. A minute
+after its first event a place is trusted again. An orderly stop forgets all of it.
 """
 
 import asyncio
@@ -118,11 +118,16 @@ class Trials:
         self.began, self._moved, self._trials = doubt.began, dict(doubt.moved), dict(doubt.trials)
         self._places = dict(positions)
 
-    def stored(self, positions: Mapping[str, Position]) -> Doubt | None:
-        """Return what the store is to hold, in the cut that holds these positions; None for nothing."""
+    def stored(self, positions: Mapping[str, Position], *, held: bool) -> Doubt | None:
+        """Return what the store is to hold, in the cut that holds these positions; None for nothing.
+
+        Args:
+            positions: How far each partition got.
+            held: Whether a full queue keeps the source: what cannot get on is not what kills. The queue gets on.
+        """
         if self.began:
             for partition, position in positions.items():
-                if position != self._places.get(partition):
+                if held or position != self._places.get(partition):
                     self._moved[partition] = self.began
 
         return Doubt(began=self.began, moved=self._moved, trials=self._trials) if self.began or self._trials else None
