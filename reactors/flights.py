@@ -229,7 +229,9 @@ class Flights:
     async def _run(self, flight: Flight) -> None:
         """Run the graphs of a firing that wait, side by side, on a task of the crew."""
         alone = self._alone
-        if alone is not None and not flight.counted and not await self._run_alone(flight, alone):
+        if alone is None or flight.counted:
+            self._run_plain(flight)  # whatever was in doubt when it was given here
+        elif not await self._run_alone(flight, alone):
             return  # the domain has ended
 
         waiting = [subscriber for subscriber, _ in flight.tasks.values() if subscriber.is_async]
@@ -237,7 +239,7 @@ class Flights:
 
     async def _run_alone(self, flight: Flight, alone: Alone) -> bool:
         """Commit a firing, then run its plain graphs while nothing else runs that is in doubt."""
-        plain = [subscriber for subscriber, _ in flight.tasks.values() if not subscriber.is_async]
+        plain = any(not subscriber.is_async for subscriber, _ in flight.tasks.values())
         async with alone.lock:
             flight.counted = True
             # the times before were with all the others; one that waits is seen in the store, and counted as any other
@@ -246,12 +248,16 @@ class Flights:
             if not await alone.commit():
                 return False
 
-            errors = self._failed.get(flight.firing.id, {})
-            for subscriber in plain:
-                self._run_inline(flight, subscriber, errors)
-
+            self._run_plain(flight)
             flight.crashes = 1
             return True
+
+    def _run_plain(self, flight: Flight) -> None:
+        """Run those graphs of plain functions that were not run when the firing was given to its task."""
+        errors = self._failed.get(flight.firing.id, {})
+        for subscriber, _ in flight.tasks.values():
+            if not subscriber.is_async:
+                self._run_inline(flight, subscriber, errors)
 
     async def _run_one(self, flight: Flight, subscriber: Subscriber) -> None:
         flight.tasks[subscriber.name] = subscriber, asyncio.current_task()

@@ -303,3 +303,14 @@ async def test_a_queue_that_has_got_on_since_the_last_start_is_not_in_doubt(stor
     assert not world.reactor.repeats.careful
     assert await world.effects() == [str(each) for each in EVENTS]
     await world.stop()
+
+
+async def test_a_plain_graph_runs_although_the_doubt_ends_before_its_task_begins(store_url: str) -> None:
+    graphs = [Graph("plain", effect=lambda _: "plain"), Graph("waits", effect=lambda _: "waits", seconds=0.1)]
+    async with World(store_url, [Reactor("r", [alpha], strategy="sequential")], graphs) as world:
+        flights = world.reactor._decider.flights
+        flights.be_careful(world.domain._alone)
+        world.offer("alpha", 1)
+        flights.be_careful(None)
+        await world.advance(1.0)
+        assert sorted(await world.effects()) == ["plain", "waits"]
