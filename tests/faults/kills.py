@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from penstock.runtime.store.rows import run_name
 from tests.databases import rows
 from tests.faults import victim
@@ -19,6 +21,8 @@ from tests.victims import Victim
 #: No kill test may hang: a victim that lives longer than this has failed.
 PATIENCE = 60.0
 MOMENTS = ("before begin", "before commit", "after commit")
+#: The same for tests that kill at one of them: the first two leave the same behind, so the first is for `make chaos`.
+EACH_MOMENT = pytest.mark.parametrize("moment", [pytest.param(MOMENTS[0], marks=pytest.mark.chaos), *MOMENTS[1:]])
 
 Option = str | float | bool
 

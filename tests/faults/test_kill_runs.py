@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import MOMENTS, Scene
+from tests.faults.kills import EACH_MOMENT, MOMENTS, Scene
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("moment", MOMENTS)
+@EACH_MOMENT
 def test_killed_while_it_notes_long_tasks_they_end_once(moment: str, tmp_path: Path, store_url: str) -> None:
     scene = Scene(tmp_path, store_url)
     wreck = scene.kill_at(f"run.started: {moment}", only="run", count=48, after=12, task=1.4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import MOMENTS, Scene, Wreck
+from tests.faults.kills import EACH_MOMENT, MOMENTS, Scene, Wreck
 
 #: Long enough for a task, or a node, which takes a third of it at least, to be cut off by every stop.
 LONG = 1.2
@@ -29,7 +29,7 @@ def test_killed_again_and_again_while_it_takes_over_nothing_is_lost_or_done_twic
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("moment", MOMENTS)
+@EACH_MOMENT
 def test_killed_while_it_counts_what_runs_again_nothing_is_lost_or_done_twice(
     moment: str, tmp_path: Path, store_url: str
 ) -> None:
@@ -53,7 +53,7 @@ def leave_work(scene: Scene) -> Wreck:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("moment", MOMENTS)
+@EACH_MOMENT
 def test_killed_in_the_last_cut_what_was_cut_off_happens_once(moment: str, tmp_path: Path, store_url: str) -> None:
     scene = Scene(tmp_path, store_url)
     # no cut before the stop: nothing that takes so long has ended, and the interval is an hour
@@ -67,7 +67,7 @@ def test_killed_in_the_last_cut_what_was_cut_off_happens_once(moment: str, tmp_p
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("moment", MOMENTS)
+@EACH_MOMENT
 def test_killed_while_it_lets_runs_go_they_end_once(moment: str, tmp_path: Path, store_url: str) -> None:
     scene = Scene(tmp_path, store_url)
     wreck = scene.kill_at(f"run.release: {moment}", only="run", count=80, after=20, task=LONG, drain=0.0)
