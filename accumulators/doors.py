@@ -1,5 +1,7 @@
 """The doors of a live accumulator: how an event comes in that somebody pushes, and who is refused."""
 
+from typing_extensions import override
+
 from penstock.accumulators.accumulator import AnyAccumulator
 from penstock.accumulators.gate import Gate
 from penstock.accumulators.ports import INSIDE, Aside
@@ -54,6 +56,11 @@ class Doors(Standing):
     def full(self) -> bool:
         """Whether no more can be taken now."""
         return self.gate.full
+
+    @property
+    @override
+    def kept_out(self) -> bool:
+        return self.gate.blocked and self.processed
 
     @property
     def idle(self) -> bool:

@@ -117,6 +117,11 @@ class Standing:
         raise NotImplementedError
 
     @property
+    def kept_out(self) -> bool:
+        """Whether a full queue keeps all out that comes, and what came before is processed."""
+        raise NotImplementedError
+
+    @property
     def repeats(self) -> bool:
         """Whether it does anything again by itself after a crash."""
         return self.definition.source is not None
@@ -147,7 +152,7 @@ class Standing:
             sequence=self.sequence,
             positions=self.positions,
             memory=self._stored_memory,
-            doubt=self.trials.stored(self.positions, held=self.gate.blocked and self.processed),
+            doubt=self.trials.stored(self.positions, held=self.kept_out),
             since=self._since,
         )
         return self.CODEC.encode(state), error

@@ -26,7 +26,7 @@ async def test_scenario_53_killed_three_times_every_event_is_in_exactly_one_run(
     scene = Scene(tmp_path, store_url, real_brokers, topic)
 
     def kill() -> list[dict[str, int]]:
-        wrecks = [scene.kill_at("cut: before commit", 5), scene.kill_at("cut: after commit", 9)]
+        wrecks = [scene.kill_at("cut: before commit", 60), scene.kill_at("cut: after commit", 60)]
         wrecks += [scene.kill_after(*instant) for instant in instants(seed=1, count=1)]
         scene.finish()
         return wrecks
