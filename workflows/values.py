@@ -18,9 +18,9 @@ import msgspec
 from typing_extensions import TypeIs
 
 #: Types whose values need no look.
-PLAIN = frozenset({type(None), bool, int})
+PLAIN: frozenset[type[object]] = frozenset({type(None), bool, int})
 #: Types without anything inside.
-UNDIVIDED = PLAIN | {str, float}
+UNDIVIDED: frozenset[type[object]] = PLAIN | {str, float}
 #: Types that msgspec writes in one obvious way.
 WRITTEN = (msgspec.Struct, enum.Enum, datetime, date, time, timedelta, UUID, Decimal)
 

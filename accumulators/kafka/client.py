@@ -105,7 +105,7 @@ MAKE_LINK = cast("Callable[..., Awaitable[Link]]", create_conn)
 HOSTS_OF = cast("Callable[[Sequence[str]], Iterable[tuple[str, int, object]]]", collect_hosts)
 
 
-class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
+class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
     """Asks the user's function for a token."""
 
     def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
@@ -114,6 +114,11 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # it has no types
     @override
     async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]  # its body there is empty
         return await self._ask()
+
+
+def tokens_from(ask: Callable[[], Awaitable[str]]) -> object:
+    """Return what the library asks for tokens, and asks the user's function."""
+    return _Tokens(ask)
 
 
 class Client:

@@ -2,7 +2,7 @@
 
 import ssl
 
-from penstock.accumulators.kafka.client import Tokens
+from penstock.accumulators.kafka.client import tokens_from
 from penstock.accumulators.kafka.security import KafkaSecurity
 from penstock.runtime.errors import ConfigError
 
@@ -27,7 +27,7 @@ def protection(security: KafkaSecurity | None) -> dict[str, object]:
             "sasl_plain_password": security.password,
             "sasl_kerberos_service_name": security.kerberos_service,
             "sasl_kerberos_domain_name": security.kerberos_domain,
-            "sasl_oauth_token_provider": None if security.token is None else Tokens(security.token),
+            "sasl_oauth_token_provider": None if security.token is None else tokens_from(security.token),
         }
 
     return options
