@@ -24,8 +24,8 @@ FORK.set_forkserver_preload(
     ]
 )
 Main = Callable[[Sequence[str]], None]
-#: Seconds that a victim lives at most, should nobody be left who ends it.
-LIFETIME = 180
+#: Seconds that a victim lives at most, should nobody be left who ends it: longer than any test waits for its end.
+LIFETIME = 660
 numbers = itertools.count(1)
 
 

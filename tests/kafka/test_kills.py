@@ -13,7 +13,7 @@ from tests.kafka_server import KafkaServer
 pytestmark = [pytest.mark.xdist_group("kafka")]
 
 #: With three kills; and with many, in `make chaos`.
-FEW, EVENTS = 20_000, 100_000
+FEW, EVENTS = 20_000, 30_000
 POINTS = [f"cut: {moment}" for moment in ("before begin", "before commit", "after commit")]
 
 
